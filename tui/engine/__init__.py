@@ -1,0 +1,1 @@
+"""Makes it happen: runner, ledger, journal, guard, sampler. Knows no screen."""

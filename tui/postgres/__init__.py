@@ -1,0 +1,1 @@
+"""The one floor that speaks to PostgreSQL: sessions, queries, rows, the embedded server."""

@@ -1,0 +1,1 @@
+"""What should happen: the runbook, read from files and from nothing else."""

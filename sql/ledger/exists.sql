@@ -1,0 +1,1 @@
+SELECT to_regclass('lockstep.act') IS NOT NULL

@@ -1,0 +1,11 @@
+SELECT DISTINCT ON (step)
+    step,
+    direction,
+    statement,
+    to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS recorded_at,
+    operator,
+    seconds,
+    sha256
+FROM lockstep.act
+WHERE runbook = %(runbook)s
+ORDER BY step, id DESC

@@ -1,0 +1,41 @@
+-- The locks of one session (0: none), every wait, what else is on the locks waited for, and all row locks.
+-- A serializable transaction's SIReadLock blocks nobody.
+WITH held AS MATERIALIZED (
+    SELECT
+        l.*,
+        coalesce(l.database, 0) AS k1,
+        coalesce(l.relation, 0) AS k2,
+        coalesce(l.page, -1) AS k3,
+        coalesce(l.virtualxid, '') AS k4,
+        coalesce(l.transactionid, '0'::xid) AS k5,
+        coalesce(l.classid, 0) AS k6,
+        coalesce(l.objid, 0) AS k7,
+        coalesce(l.objsubid, -1) AS k8
+    FROM pg_locks l
+    WHERE l.mode <> 'SIReadLock'
+),
+wanted AS (
+    SELECT DISTINCT locktype, k1, k2, k3, k4, k5, k6, k7, k8
+    FROM held
+    WHERE NOT granted
+)
+SELECT
+    h.pid,
+    h.locktype,
+    h.database,
+    h.relation,
+    h.page,
+    h.tuple,
+    h.virtualxid,
+    h.transactionid::text AS transactionid,
+    h.classid,
+    h.objid,
+    h.objsubid,
+    h.mode,
+    h.granted,
+    h.fastpath,
+    extract(epoch FROM statement_timestamp() - h.waitstart)::float8 AS wait_seconds,
+    h.virtualtransaction
+FROM held h
+LEFT JOIN wanted w USING (locktype, k1, k2, k3, k4, k5, k6, k7, k8)
+WHERE NOT h.granted OR h.pid = %(pid)s OR h.locktype = 'tuple' OR w.locktype IS NOT NULL

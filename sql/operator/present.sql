@@ -1,0 +1,3 @@
+SELECT state, (state_change)::text
+FROM pg_stat_activity
+WHERE pid = %(pid)s AND backend_start = %(backend_start)s::timestamptz

@@ -1,0 +1,124 @@
+"""Real servers for the tests: one per installed PostgreSQL and test process, started when first asked for."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+import pytest
+
+from tui.postgres.embedded import EmbeddedServer, Installation, installations
+
+OPTIONS: dict[str, str | int | bool] = {
+    "max_connections": 200,
+    "max_prepared_transactions": 10,
+    "log_line_prefix": "%m [%p] %u@%d %a ",
+}
+INSTALLATIONS = {f"{one.source}{one.major}": one for one in reversed(installations())}
+
+
+class Servers:
+    """The servers of this test process by their installation, each started once."""
+
+    def __init__(self) -> None:
+        self._running: dict[Installation, EmbeddedServer] = {}
+
+    def get(self, installation: Installation) -> EmbeddedServer:
+        if installation not in self._running:
+            server = EmbeddedServer(installation, options=OPTIONS)
+            server.start()
+            self._running[installation] = server
+        return self._running[installation]
+
+    def stop(self) -> None:
+        for server in self._running.values():
+            server.stop()
+
+
+class Psql(Protocol):
+    """Runs SQL text, or a file, in psql with ON_ERROR_STOP and gives its unaligned output.
+
+    Raises CalledProcessError, with what psql said in `stderr`.
+    """
+
+    def __call__(self, dsn: str, script: str | Path, *arguments: str) -> str: ...
+
+
+class PgDump(Protocol):
+    """Runs pg_dump with these arguments and gives its output."""
+
+    def __call__(self, dsn: str, *arguments: str) -> str: ...
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals go to a directory of this test, and nothing of the user's PG* variables gets in."""
+    monkeypatch.setenv("LOCKSTEP_STATE", str(tmp_path_factory.mktemp("state")))
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    running = Servers()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(params=list(INSTALLATIONS))
+def server(request: pytest.FixtureRequest, servers: Servers) -> EmbeddedServer:
+    """A running server of every PostgreSQL on this machine in turn."""
+    return servers.get(INSTALLATIONS[request.param])
+
+
+@pytest.fixture
+def server18(servers: Servers) -> EmbeddedServer:
+    """A running server of the newest PostgreSQL that the extra ``demo`` brings."""
+    return servers.get(
+        max((one for one in INSTALLATIONS.values() if one.source == "wheel"), key=lambda one: one.major)
+    )
+
+
+def _fresh_database(server: EmbeddedServer) -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    yield server.create_database(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def database(server18: EmbeddedServer) -> Iterator[str]:
+    """The DSN of a fresh, empty database on the newest server."""
+    yield from _fresh_database(server18)
+
+
+@pytest.fixture
+def database_each(server: EmbeddedServer) -> Iterator[str]:
+    """The DSN of a fresh, empty database on every server in turn."""
+    yield from _fresh_database(server)
+
+
+def _client(name: str) -> Path:
+    # The newest client: pg_dump refuses servers newer than itself.
+    return max(INSTALLATIONS.values(), key=lambda one: (one.major, one.source)).bin / name
+
+
+@pytest.fixture
+def psql() -> Psql:
+    def run(dsn: str, script: str | Path, *arguments: str) -> str:
+        what = ["--file", str(script)] if isinstance(script, Path) else ["--command", script]
+        command = [str(_client("psql")), "-XqAt", "-v", "ON_ERROR_STOP=1", *arguments, *what, dsn]
+        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+
+    return run
+
+
+@pytest.fixture
+def pg_dump() -> PgDump:
+    def run(dsn: str, *arguments: str) -> str:
+        # Without a key of our own each dump has a random one in its \restrict line.
+        command = [str(_client("pg_dump")), "--restrict-key=lockstep", *arguments, dsn]
+        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+
+    return run

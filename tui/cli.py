@@ -1,0 +1,370 @@
+"""The commands, and the one place where errors become exit codes. stdout is data, stderr is narration."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tui import __version__
+
+if TYPE_CHECKING:
+    from tui.engine.run import Run
+    from tui.engine.state import RunState
+    from tui.runbook.model import Runbook
+
+USAGE, NO_CONNECTION, GATE, IN_DOUBT = 2, 3, 4, 5
+
+_dsn = click.option("-d", "--dsn", default="", help="The database, as psql takes it; without it PG* variables count.")
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask before acting.")
+_operator = click.option("--operator", help="Your name in the record; your login without it.")
+_production = click.option("--production", is_flag=True, help="Treat the target as production.")
+_runbook = click.argument("runbook")
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command line and gives its exit code; no traceback for anything that a user can cause."""
+    try:
+        code = cli.main(arguments, prog_name="lockstep", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _tell("interrupted", 128 + signal.SIGINT)
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except Exception as error:
+        told = _known(error)
+        if told is None:
+            raise
+        return _tell(*told)
+    return code if isinstance(code, int) else 0
+
+
+def _known(error: Exception) -> tuple[str, int] | None:
+    """The words and the exit code of an error that is not ours to be surprised by."""
+    from tui.engine.fixture import FixtureFailed
+    from tui.engine.journal import JournalFailed
+    from tui.engine.rollback import RollbackImpossible
+    from tui.engine.run import Busy, GateClosed, OtherOperator, WrongTarget
+    from tui.postgres.embedded import EmbeddedError
+    from tui.postgres.session import CannotConnect, ConnectionLost, StatementFailed
+    from tui.postgres.traffic import TrafficError
+    from tui.runbook.findings import RunbookRefused
+
+    if isinstance(error, RunbookRefused):
+        return "\n".join(str(finding) for finding in error.findings), USAGE
+    if isinstance(error, GateClosed):
+        closed = "\n".join(f"  ○ {gate}" for gate in error.act.gates)
+        return f"a gate is closed:\n{closed}", GATE
+    codes: list[tuple[tuple[type[Exception], ...], int]] = [
+        ((CannotConnect, WrongTarget, ConnectionLost), NO_CONNECTION),
+        ((OtherOperator, Busy), GATE),
+        ((RollbackImpossible, FixtureFailed, EmbeddedError, TrafficError), USAGE),
+        ((StatementFailed, JournalFailed), 1),
+    ]
+    return next(((str(error), code) for types, code in codes if isinstance(error, types)), None)
+
+
+def _tell(message: str, code: int) -> int:
+    from tui.postgres.rows import safe
+
+    click.echo(f"lockstep: {safe(message, lines=True)}", err=True)
+    return code
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lockstep")
+def cli() -> None:
+    """The console for the downtime window of a PostgreSQL migration."""
+
+
+@cli.command()
+@click.argument("name", required=False, default="iso-agents-to-users")
+@click.option("--list", "as_list", is_flag=True, help="Name the runbooks that ship.")
+@click.option("--no-console", is_flag=True, help="Print the DSN and keep server and traffic up until Ctrl-C.")
+@click.option("--scale", default=1.0, type=click.FloatRange(0.001, 100), help="Size of the data; 1 is the usual.")
+@click.option("--keep", is_flag=True, help="Leave the server's directory behind.")
+@_operator
+def demo(name: str, as_list: bool, no_console: bool, scale: float, keep: bool, operator: str | None) -> int:
+    """An embedded server, a database to migrate, live traffic, and the console on it."""
+    from tui import demo as it
+
+    if as_list:
+        for shipped in it.shipped():
+            click.echo(shipped)
+        return 0
+    runbook = _load(name)
+    return it.run(runbook, console=not no_console, scale=scale, keep=keep, operator=operator)
+
+
+@cli.command("open")
+@_runbook
+@_dsn
+@_operator
+@_production
+def open_(runbook: str, dsn: str, operator: str | None, production: bool) -> int:
+    """Open the console on a runbook and a database."""
+    from tui.app import console
+    from tui.engine.run import Run
+    from tui.postgres.session import Dsn
+
+    return console(Run(_load(runbook), Dsn(dsn), operator_name=operator, production=production))
+
+
+@cli.command()
+@_runbook
+@_dsn
+@_json
+def check(runbook: str, dsn: str, as_json: bool) -> int:
+    """Tell everything that is wrong with a runbook; with a DSN, whether it fits that database."""
+    from tui.runbook.load import find_runbook, load
+
+    loaded = load(find_runbook(runbook))
+    findings = [
+        {
+            "kind": "finding",
+            "severity": f.severity,
+            "file": f.file,
+            "line": f.line,
+            "item": f.item,
+            "what": f.what,
+            "mend": f.mend,
+        }
+        for f in loaded.findings
+    ]
+    for finding, told in zip(loaded.findings, findings, strict=True):
+        click.echo(json.dumps(told) if as_json else str(finding))
+    if loaded.runbook is None:
+        if as_json:
+            click.echo(json.dumps({"kind": "check", "ok": False, "steps": []}))
+        return USAGE
+    misfits = asyncio.run(_misfits(loaded.runbook, dsn)) if dsn else []
+    for misfit in misfits:
+        click.echo(json.dumps({"kind": "misfit", "what": misfit}) if as_json else misfit)
+    if as_json:
+        steps = [{"id": s.id, "state": "pending", "untested": loaded.runbook.untested(s)} for s in loaded.runbook.steps]
+        click.echo(json.dumps({"kind": "check", "ok": not misfits, "steps": steps}))
+    elif not findings and not misfits:
+        click.echo(f"{loaded.runbook.name}: sound, {len(loaded.runbook.steps)} steps", err=True)
+    return NO_CONNECTION if misfits else 0
+
+
+async def _misfits(runbook: "Runbook", dsn: str) -> list[str]:
+    from tui.engine.fit import changed_scripts, misfits
+    from tui.postgres.session import Dsn, PgSession
+
+    async with await PgSession.open(Dsn(dsn), application_name="lockstep check") as session:
+        return await misfits(session, await session.server(), runbook) + await changed_scripts(session, runbook)
+
+
+@cli.command("run")
+@_runbook
+@_dsn
+@click.option("--tick", "ticks", multiple=True, metavar="ID", help="Tick this checklist item; may be repeated.")
+@click.option("--tick-all", is_flag=True, help="Tick every human item that gates a step; run every command.")
+@click.option("--to", metavar="STEP", help="Stop when this step is applied and verified.")
+@_operator
+@_production
+@_yes
+@_json
+def run_(
+    runbook: str,
+    dsn: str,
+    ticks: tuple[str, ...],
+    tick_all: bool,
+    to: str | None,
+    operator: str | None,
+    production: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Run the steps without a screen: the same engine, the same gates."""
+    loaded = _load(runbook)
+    _known_ids(to, [s.id for s in loaded.steps], "step")
+    for wanted in ticks:
+        _known_ids(wanted, [i.id for i in loaded.checklist], "checklist item")
+
+    async def act(run: "Run") -> int:
+        from tui.engine import unattended
+
+        pending = [s.plan.id for s in run.state.steps if s.plan.id not in run.state.applied]
+        await _agreed(run, f"run {', '.join(pending)}" if pending else "verify again", yes)
+        await unattended.tick(run, ticks, tick_all)
+        return await unattended.run_to(run, to)
+
+    return _unattended(loaded, dsn, operator, production, as_json, act)
+
+
+@cli.command()
+@_runbook
+@_dsn
+@_operator
+@_json
+def verify(runbook: str, dsn: str, operator: str | None, as_json: bool) -> int:
+    """Run the verifications whose moment has come."""
+
+    async def act(run: "Run") -> int:
+        from tui.engine import unattended
+
+        await run.verify()
+        return unattended.outcome(run)
+
+    return _unattended(_load(runbook), dsn, operator, False, as_json, act)
+
+
+@cli.command()
+@_runbook
+@_dsn
+@click.option("--to", metavar="STEP", help="The last step that stays; without it everything is taken back.")
+@_operator
+@_production
+@_yes
+@_json
+def rollback(
+    runbook: str, dsn: str, to: str | None, operator: str | None, production: bool, yes: bool, as_json: bool
+) -> int:
+    """Take back what is applied, then verify that it is back."""
+    loaded = _load(runbook)
+
+    async def act(run: "Run") -> int:
+        from tui.engine import unattended
+
+        plan = run.plan_rollback(to)
+        for script in plan.scripts:
+            click.echo(f"  {script.id} {script.title}: undoes {', '.join(script.undoes)}", err=True)
+        await _agreed(run, f"roll back {', '.join(plan.undoes)}", yes)
+        await run.roll_back(plan)
+        return unattended.outcome(run)
+
+    return _unattended(loaded, dsn, operator, production, as_json, act)
+
+
+@cli.command()
+@_runbook
+@_dsn
+@_json
+def status(runbook: str, dsn: str, as_json: bool) -> int:
+    """Tell where each step stands in the database; changes nothing."""
+    from tui.engine.state import StepStatus
+    from tui.engine.status import as_object, look
+    from tui.postgres.session import Dsn
+
+    state = asyncio.run(look(_load(runbook), Dsn(dsn)))
+    if as_json:
+        click.echo(json.dumps(as_object(state)))
+    else:
+        _print_status(state)
+    states = {step.status for step in state.steps}
+    return IN_DOUBT if StepStatus.IN_DOUBT in states else 1 if StepStatus.FAILED in states else 0
+
+
+def _print_status(state: "RunState") -> None:
+    from tui.engine.state import StepStatus
+
+    signs = {
+        StepStatus.APPLIED: "✓",
+        StepStatus.FAILED: "✗",
+        StepStatus.IN_DOUBT: "?",
+        StepStatus.ROLLED_BACK: "↺",
+    }
+    for step in state.steps:
+        when = f"  {step.at:%Y-%m-%d %H:%M:%S} UTC by {step.operator}" if step.at and step.operator else ""
+        word = step.status.value.replace("_", " ")
+        click.echo(f"{signs.get(step.status, '○')} {step.plan.id} {step.plan.title}: {word}{when}")
+
+
+def _load(name: str) -> "Runbook":
+    """The runbook, its warnings told on stderr. Raises RunbookRefused."""
+    from tui.runbook.load import find_runbook, load_or_refuse
+
+    runbook, warnings = load_or_refuse(find_runbook(name))
+    for warning in warnings:
+        click.echo(str(warning), err=True)
+    return runbook
+
+
+def _known_ids(wanted: str | None, known: list[str], what: str) -> None:
+    if wanted is not None and wanted not in known:
+        raise click.UsageError(f"there is no {what} {wanted}; there are {', '.join(known)}")
+
+
+async def _agreed(run: "Run", act: str, yes: bool) -> None:
+    """Asks unless ``--yes``; production wants its database's name typed, which ``--yes`` stands for."""
+    assert run.state.opened is not None
+    target = run.state.opened.target
+    where = f"{target.database} on {target.host}:{target.port} (PostgreSQL {target.version})"
+    if target.production:
+        typed = target.database
+        if not yes:
+            question = f"PRODUCTION: {act} in {where}? Type the database's name"
+            typed = await asyncio.to_thread(click.prompt, question, err=True, default="", show_default=False)
+        if not await run.confirm_production(typed):
+            raise click.UsageError("that is not the database's name; nothing was done")
+    elif not yes and not await asyncio.to_thread(click.confirm, f"{act} in {where}?", err=True):
+        raise click.UsageError("nothing was done")
+
+
+def _unattended(
+    runbook: "Runbook",
+    dsn: str,
+    operator: str | None,
+    production: bool,
+    as_json: bool,
+    act: "Callable[[Run], Awaitable[int]]",
+) -> int:
+    """Opens the run, acts, closes it; a signal cancels what is in flight and gives 128 + its number."""
+    from tui.engine.run import Run
+    from tui.postgres.session import Dsn
+
+    run = Run(runbook, Dsn(dsn), operator_name=operator, production=production)
+    return asyncio.run(_with_signals(run, _narrator(as_json), act))
+
+
+async def _with_signals(run: "Run", tell: Any, act: "Callable[[Run], Awaitable[int]]") -> int:
+    run.subscribe(tell)
+    loop = asyncio.get_running_loop()
+    caught: list[int] = []
+    await run.open()
+
+    task = asyncio.ensure_future(act(run))
+
+    def stop(number: int) -> None:
+        caught.append(number)
+        loop.create_task(_stop(run, task))  # noqa: RUF006
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop, number)
+    code = 1
+    try:
+        code = await task
+    except asyncio.CancelledError:
+        code = 128 + caught[0] if caught else 1
+    finally:
+        if caught:
+            code = 128 + caught[0]
+        await run.close("signal" if caught else "done", code)
+    return code
+
+
+async def _stop(run: "Run", task: "asyncio.Future[int]") -> None:
+    """A script is cancelled in the server and its end awaited; anything else is simply left."""
+    if not await run.cancel():
+        task.cancel()
+
+
+def _narrator(as_json: bool) -> "Callable[[Any, RunState], None]":
+    from tui.engine.events import to_json
+    from tui.engine.narrate import narrate
+
+    def tell(event: Any, state: "RunState") -> None:
+        if as_json:
+            sys.stdout.buffer.write(to_json(event) + b"\n")
+            sys.stdout.flush()
+        line = narrate(event, state)
+        if line is not None:
+            click.echo(line, err=True)
+
+    return tell

@@ -1,0 +1,163 @@
+"""``lockstep demo``: an embedded server, a fixture, live traffic, and the console on them; all gone afterwards."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tui.paths import shipped_runbooks
+
+if TYPE_CHECKING:
+    from tui.postgres.embedded import EmbeddedServer
+    from tui.postgres.session import Dsn
+    from tui.postgres.traffic import Traffic
+    from tui.runbook.model import Runbook
+
+_DATABASE = "app"
+_LOOK_EVERY = 0.5
+
+
+def shipped() -> list[str]:
+    """The runbooks that ship with a fixture."""
+    return sorted(path.parent.name for path in shipped_runbooks().glob("*/fixture") if path.is_dir())
+
+
+def run(runbook: "Runbook", *, console: bool, scale: float, keep: bool, operator: str | None) -> int:
+    """Runs the demo to its end and gives its exit code. Raises EmbeddedError, FixtureFailed, TrafficError."""
+    return asyncio.run(_run(runbook, console, scale, keep, operator))
+
+
+async def _run(runbook: "Runbook", console: bool, scale: float, keep: bool, operator: str | None) -> int:
+    stop = asyncio.Event()
+    caught: list[int] = []
+
+    def leave(number: int) -> None:
+        caught.append(number)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, leave, number)
+    work = asyncio.ensure_future(_with_server(runbook, console, scale, keep, operator, stop))
+    watch = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+    watch.cancel()
+    if not work.done() and not console:
+        # The server comes down by its own context manager, however far the start had come.
+        work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        return await work
+    return 128 + caught[0] if caught and console else 0
+
+
+async def _with_server(
+    runbook: "Runbook", console: bool, scale: float, keep: bool, operator: str | None, stop: asyncio.Event
+) -> int:
+    from tui.postgres.embedded import EmbeddedServer
+    from tui.postgres.session import Dsn
+
+    click.echo("starting PostgreSQL …", err=True)
+    async with EmbeddedServer(keep=keep) as server:
+        if keep:
+            click.echo(f"the server's directory stays: {server.directory}", err=True)
+        dsn = await asyncio.to_thread(server.create_database, _DATABASE)
+        await _load_fixture(Dsn(dsn), runbook, scale)
+        async with _traffic(server, runbook, dsn) as traffic:
+            if not console:
+                click.echo(dsn)
+                sys.stdout.flush()
+                click.echo(f"beside it: lockstep open {runbook.slug} -d '{dsn}'   Ctrl-C ends both", err=True)
+                await _until(stop, traffic)
+                return 0
+            return await _console(runbook, Dsn(dsn), operator)
+
+
+async def _console(runbook: "Runbook", dsn: "Dsn", operator: str | None) -> int:
+    from tui.app import LockstepApp
+    from tui.engine.run import Run
+
+    app = LockstepApp(Run(runbook, dsn, operator_name=operator))
+    await app.run_async()
+    return app.return_code or 0
+
+
+async def _load_fixture(dsn: "Dsn", runbook: "Runbook", scale: float) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from tui.engine import fixture
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("fixture", total=None)
+
+        def told(done: int, total: int, file: str) -> None:
+            bar.update(task, completed=done, total=total, description=f"{runbook.slug}: {file}")
+
+        await fixture.load(dsn, runbook.path, scale, told)
+
+
+@contextlib.asynccontextmanager
+async def _traffic(server: "EmbeddedServer", runbook: "Runbook", dsn: str) -> "AsyncIterator[Traffic]":
+    """The application's sessions, which take up the new version once its checklist item is ticked."""
+    from tui.postgres.traffic import Traffic
+
+    traffic = Traffic()
+    plan = await traffic.start(dsn, runbook.path / "fixture")
+    follower = asyncio.ensure_future(_follow(traffic, runbook, plan.deploy if plan else None))
+    try:
+        yield traffic
+    finally:
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+        await traffic.stop()
+
+
+async def _follow(traffic: "Traffic", runbook: "Runbook", deploy: str | None) -> None:
+    """Reads the journals, so that a tick counts in the demo's own console and in one opened beside it."""
+    if deploy is None:
+        return
+    deployed, seen = False, (Path(), 0.0)
+    while True:
+        await asyncio.sleep(_LOOK_EVERY)
+        newest = await asyncio.to_thread(_newest_journal, runbook.slug)
+        if newest is None or newest == seen:
+            continue
+        seen = newest
+        wanted = await asyncio.to_thread(_is_deployed, newest[0], deploy)
+        if wanted != deployed:
+            deployed = wanted
+            await (traffic.deploy() if deployed else traffic.undeploy())
+
+
+def _newest_journal(slug: str) -> tuple[Path, float] | None:
+    from tui.engine.journal import runs_directory
+
+    found = [(path, path.stat().st_mtime) for path in runs_directory().glob(f"*-{slug}.jsonl")]
+    return max(found, key=lambda pair: pair[1], default=None)
+
+
+def _is_deployed(path: Path, item: str) -> bool:
+    from tui.engine.journal import read
+    from tui.engine.state import fold
+
+    state = fold(read(path))
+    return bool(state.applied) and any(i.plan.id == item and i.done for i in state.items)
+
+
+async def _until(stop: asyncio.Event, traffic: "Traffic") -> None:
+    """Waits for Ctrl-C, and tells on stderr how the application fares whenever that changes."""
+    fares = ""
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 2)
+        stats = traffic.stats
+        now = "fails" if stats.failed > stats.ok else "works"
+        if stats.sessions and now != fares:
+            fares = now
+            click.echo(f"the application {fares}: {stats.ok}/s done, {stats.failed}/s failed", err=True)

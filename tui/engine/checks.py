@@ -1,0 +1,63 @@
+"""The machine's side of the checklist: probes by query and commands by the shell."""
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import suppress
+
+from tui.postgres.rows import safe
+from tui.postgres.session import PgSession
+from tui.runbook.model import ChecklistItem, Safety
+
+from . import events as e
+from .verify import ask, describe, judge
+
+_SHOWN_OUTPUT = 8_000
+
+
+async def probe(session: PgSession, item: ChecklistItem, safety: Safety) -> e.ItemProbed:
+    """Asks the database. Raises ConnectionLost; a query's own error is a red answer."""
+    assert item.sql is not None
+    assert item.expect is not None
+    answer = await ask(session, item.sql, safety)
+    verdict = judge(item.expect, answer)
+    lines = ["  ".join("null" if v is None else safe(v) for v in row) for row in answer.table.rows[:20]]
+    return e.ItemProbed(
+        e.now(),
+        item.id,
+        verdict.ok,
+        describe(item.expect),
+        verdict.found,
+        "\n".join(lines),
+        answer.seconds,
+        None if answer.error is None else answer.error.message,
+    )
+
+
+async def run_command(item: ChecklistItem, timeout: float) -> e.ItemProbed:
+    """Runs the item's command in the shell, for ``timeout`` seconds at most; exit code 0 ticks it."""
+    assert item.command is not None
+    started = time.monotonic()
+    process = await asyncio.create_subprocess_shell(
+        item.command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    error = None
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), timeout)
+    except TimeoutError:
+        output, error = b"", f"not done after {timeout:g} s, and stopped"
+    finally:
+        if process.returncode is None:
+            # The shell's children too: a hung ssh must not outlive the question.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    found = error or f"exit code {process.returncode}"
+    text = safe(output[-_SHOWN_OUTPUT:].decode(errors="replace"), lines=True)
+    ok = error is None and process.returncode == 0
+    return e.ItemProbed(e.now(), item.id, ok, "exit code 0", found, text, time.monotonic() - started, error)

@@ -1,0 +1,47 @@
+"""Does the runbook fit this database: version, primary, extensions, rights, scripts as they were applied."""
+
+from tui.postgres.session import PgSession, Server
+from tui.runbook.model import Runbook
+
+from . import ledger
+
+
+async def misfits(session: PgSession, server: Server, runbook: Runbook) -> list[str]:
+    """Why the runbook cannot run here, each as one line; empty when it can. Raises StatementFailed, ConnectionLost."""
+    found = []
+    needed, major = runbook.requires, server.version // 10000
+    have = f"{server.host} has {major}.{server.version % 10000}"
+    if needed.server is not None and major < needed.server:
+        found.append(f"the runbook needs PostgreSQL {needed.server} or newer; {have}")
+    if major < 14:
+        found.append(f"Lockstep works with PostgreSQL 14 and newer; {have}")
+        return found
+    if await _true(session, "SELECT pg_is_in_recovery()"):
+        found.append(f"{server.host} is a standby in recovery: connect to the primary")
+    there = await session.query("SELECT name FROM pg_available_extensions")
+    missing = sorted(set(needed.extensions) - {row[0] for row in there.rows})
+    if missing:
+        found.append(f"{server.host} does not have the extension {', '.join(missing)}: install its package there first")
+    may_create = "SELECT has_database_privilege(current_database(), 'CREATE')"
+    if not await ledger.exists(session) and not await _true(session, may_create):
+        found.append(
+            f"role {server.user} may not make the schema lockstep, where the ledger lies: "
+            f"GRANT CREATE ON DATABASE {server.database} TO {server.user}"
+        )
+    return found
+
+
+async def changed_scripts(session: PgSession, runbook: Runbook) -> list[str]:
+    """Steps whose script is no longer the one that was applied here, each as one line."""
+    rows = {row.step: row for row in await ledger.read(session, runbook.slug)}
+    return [
+        f"{step.id}: {step.sql.name} changed after it was applied at {rows[step.id].at:%Y-%m-%d %H:%M} UTC "
+        f"(then {rows[step.id].sha256[:12]}, now {step.sql.sha256[:12]})"
+        for step in runbook.steps
+        if step.id in rows and rows[step.id].applied and rows[step.id].sha256 != step.sql.sha256
+    ]
+
+
+async def _true(session: PgSession, query: str) -> bool:
+    answer = await session.query(query)
+    return answer.rows[0][0] == "t"

@@ -1,0 +1,116 @@
+"""The local record of a run: one event a line, fsynced before anybody hears of it; readable by its owner alone."""
+
+import asyncio
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tui.paths import state_root
+
+from .events import Event, RunOpened, Target, from_json, to_json
+
+
+class JournalFailed(Exception):
+    """The journal cannot be written or read: the text names the file and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A journal on this machine and the event it begins with."""
+
+    path: Path
+    opened: RunOpened
+
+
+def new_run_id(at: datetime) -> str:
+    """Sorts by time; the tail tells two of the same second apart."""
+    return f"{at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+class Journal:
+    """The open file of one run. Only ever appended to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = -1
+
+    def open(self) -> None:
+        """Makes the file, or takes it up again after its last whole line. Raises JournalFailed."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            whole = self.path.read_bytes().rfind(b"\n") + 1
+            os.ftruncate(self._descriptor, whole)
+        except OSError as error:
+            raise JournalFailed(f"cannot write the journal {self.path}: {error.strerror}") from None
+
+    async def append(self, event: Event) -> None:
+        """Writes the event and waits until the disk has it. Raises JournalFailed."""
+        line = to_json(event) + b"\n"
+        try:
+            await asyncio.to_thread(self._write, line)
+        except OSError as error:
+            raise JournalFailed(f"cannot write the journal {self.path}: {error.strerror}") from None
+
+    def _write(self, line: bytes) -> None:
+        while line:
+            line = line[os.write(self._descriptor, line) :]
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def runs_directory() -> Path:
+    return state_root() / "runs"
+
+
+def read(path: Path) -> list[Event]:
+    """All whole lines of a journal; a torn last line was never told to anybody and is left out.
+
+    Raises JournalFailed for a line in the middle that is no event.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise JournalFailed(f"cannot read the journal {path}: {error.strerror}") from None
+    found: list[Event] = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            found.append(from_json(line))
+        except ValueError:
+            raise JournalFailed(f"{path}:{number}: this line is no event; the journal was changed by hand") from None
+    return found
+
+
+def stored_runs() -> list[StoredRun]:
+    """The journals of this machine, newest first; what does not begin as a run is passed over."""
+    found = []
+    for path in sorted(runs_directory().glob("*.jsonl"), reverse=True):
+        with path.open("rb") as file:
+            first = file.readline()
+        try:
+            event = from_json(first)
+        except ValueError:
+            continue
+        if isinstance(event, RunOpened):
+            found.append(StoredRun(path, event))
+    return found
+
+
+def newest_run(runbook: str, target: Target) -> StoredRun | None:
+    """The last run of this runbook on this very database."""
+    for stored in stored_runs():
+        there = stored.opened.target
+        same_server = (
+            there.system_identifier == target.system_identifier
+            if target.system_identifier is not None
+            else (there.host, there.port) == (target.host, target.port)
+        )
+        if stored.opened.runbook == runbook and there.database == target.database and same_server:
+            return stored
+    return None

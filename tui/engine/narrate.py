@@ -1,0 +1,65 @@
+"""An event as one line for a log or a terminal without a screen; None for what would only be noise there."""
+
+from . import events as e
+from .state import RunState
+
+
+def narrate(event: e.Event, state: RunState) -> str | None:
+    """One line in plain words, for those events that an operator would want to read."""
+    match event:
+        case e.RunOpened(target=t):
+            where = f"{t.database} on {t.host}:{t.port}, PostgreSQL {t.version}"
+            return f"{event.title}: {'PRODUCTION ' if t.production else ''}{where}, run {event.run}"
+        case e.LedgerRead():
+            return f"applied: {', '.join(state.applied) or 'nothing'}"
+        case e.ItemTicked():
+            return f"{'✓' if event.done else '○'} {state.item(event.item).plan.title} ({event.operator})"
+        case e.ItemProbed():
+            answer = "" if event.ok else f": expected {event.expected}, found {event.found}"
+            return f"{_sign(event.ok)} {state.item(event.item).plan.title}{answer}"
+        case e.WindowOpened():
+            return f"window open: {event.seconds / 60:g} min"
+        case e.ScriptStarted():
+            again = f", try {event.attempt} of {event.tries}" if event.attempt > 1 else ""
+            back = "" if event.direction == "forward" else "back: "
+            return f"▶ {back}{event.script} {event.title}: {event.statements} statements{again}"
+        case e.NoticeRaised():
+            return f"  {event.severity}: {event.message}"
+        case e.LockWaited():
+            who = ", ".join(f"{b.pid} ({b.application_name or b.user})" for b in event.blockers)
+            on = f"on {who or 'nobody seen'}; {event.queued} behind us"
+            return f"  waited {event.seconds:.1f} s for {event.wanted}, {on}"
+        case e.LocksGivenBack():
+            return f"  gives way ({event.detail}), tries again in {event.retry_in:.1f} s"
+        case e.ScriptDone():
+            word = "applied" if event.direction == "forward" else "taken back"
+            return f"✓ {event.script} {word}: {', '.join(event.steps)} in {event.seconds:.1f} s"
+        case e.ScriptFailed():
+            return f"✗ {event.script}: {_failure(event)}"
+        case e.VerificationFinished():
+            title = state.verification(event.verification).plan.title
+            return f"{_sign(event.ok)} {title}: expected {event.expected}, found {event.found}"
+        case e.GateOverridden():
+            return f"! went past {', '.join(event.open)}: {event.reason} ({event.operator})"
+        case e.RollbackFinished():
+            return "rolled back" if event.ok else "✗ the rollback stopped"
+        case e.SessionSignalled():
+            return f"{event.action} {event.pid}: {event.message}"
+        case _:
+            return None
+
+
+def _sign(ok: bool) -> str:
+    return "✓" if ok else "✗"
+
+
+def _failure(event: e.ScriptFailed) -> str:
+    held = {
+        "rolled_back": "nothing of it is in the database",
+        "partial": f"its first {event.completed} statements are in the database",
+        "in_doubt": "whether it is committed is not known yet",
+    }[event.outcome]
+    error = event.error
+    where = f"line {error.line}: " if error is not None and error.line else ""
+    more = f" ({error.detail})" if error is not None and error.detail else ""
+    return f"{where}{event.message}{more}; {held}"

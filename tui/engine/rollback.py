@@ -1,0 +1,82 @@
+"""Which scripts take back what is applied, and in which order."""
+
+from dataclasses import dataclass
+
+from tui.runbook.model import AFTER_BACK, Runbook, Script
+
+from .state import RunState, StepStatus
+
+
+class RollbackImpossible(Exception):
+    """There is no way back from here; the text says why and what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackScript:
+    """One script of the way back. ``expected`` is None: nothing was measured yet."""
+
+    id: str
+    title: str
+    undoes: tuple[str, ...]
+    sql: Script
+    transaction: bool
+    expected: float | None
+    untested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackPlan:
+    """What ``R`` does: ``to`` is the last step that stays applied, None where all is taken back."""
+
+    to: str | None
+    scripts: tuple[RollbackScript, ...]
+    in_flight: str | None
+    verifications: tuple[str, ...]
+
+    @property
+    def undoes(self) -> tuple[str, ...]:
+        """All steps that it takes back, last first."""
+        return tuple(step for script in self.scripts for step in script.undoes)
+
+
+def plan(runbook: Runbook, state: RunState, to: str | None) -> RollbackPlan:
+    """From the last applied step down to the one after ``to``; a shared rollback goes before steps' own.
+
+    Raises RollbackImpossible when a step on the way has none, when nothing is applied or when a step is in doubt.
+    """
+    order = [step.id for step in runbook.steps]
+    if to is not None and to not in order:
+        raise RollbackImpossible(f"there is no step {to}; the steps are {', '.join(order)}")
+    doubtful = [s.plan.id for s in state.steps if s.status is StepStatus.IN_DOUBT]
+    if doubtful:
+        raise RollbackImpossible(f"{doubtful[0]} is in doubt: the database must say first whether it is committed")
+    stays = set(order[: order.index(to) + 1]) if to is not None else set()
+    undo = [step for step in order if step in state.applied and step not in stays]
+    in_flight = state.script.started.script if state.script is not None and state.script.active else None
+    if not undo and in_flight is None:
+        raise RollbackImpossible("nothing is applied" if to is None else f"nothing is applied after {to}")
+    scripts: list[RollbackScript] = []
+    while undo:
+        script = _way_back(runbook, undo)
+        scripts.append(script)
+        undo = [step for step in undo if step not in script.undoes]
+    remaining = [step for step in order if step in state.applied and step in stays]
+    judges = (
+        tuple(v.id for v in runbook.verifications if v.after in remaining)
+        if remaining
+        else tuple(v.id for v in runbook.verifications_after(AFTER_BACK))
+    )
+    return RollbackPlan(to, tuple(scripts), in_flight, judges)
+
+
+def _way_back(runbook: Runbook, undo: list[str]) -> RollbackScript:
+    last = undo[-1]
+    shared = [r for r in runbook.rollbacks if last in r.undoes and set(r.undoes) <= set(undo)]
+    if shared:
+        best = max(shared, key=lambda r: len(r.undoes))
+        undone = tuple(step for step in reversed(undo) if step in best.undoes)
+        return RollbackScript(best.id, best.title, undone, best.sql, True, None, True)
+    step = runbook.step(last)
+    if step.rollback is None:
+        raise RollbackImpossible(f"{last} has no rollback of its own, and no shared one fits what is applied")
+    return RollbackScript(last, f"Back from {step.title}", (last,), step.rollback, step.transaction, None, True)

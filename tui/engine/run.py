@@ -1,0 +1,455 @@
+"""One runbook against one database: the acts of the operator, and the one place where events are recorded."""
+
+import asyncio
+import getpass
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from tui.postgres.rows import safe
+from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
+from tui.runbook.model import ChecklistItem, Expectation, Runbook, Safety, Verification
+
+from . import checks, ledger, operator, rollback, verify
+from . import events as e
+from .fit import misfits
+from .journal import Journal, new_run_id, newest_run, read, runs_directory
+from .operator import SignalPreview
+from .plan import opening, target_of
+from .rollback import RollbackPlan, RollbackScript
+from .runner import Job, Runner
+from .sample import Sample
+from .sampler import Sampler
+from .state import NextAct, RunState, StepStatus, VerificationStatus, fold
+
+RUNNER = "lockstep runner"
+OPERATOR = "lockstep operator"
+
+# One operator a runbook and database: the advisory lock's two keys, the first one ours alone.
+_LOCK_SPACE = 0x10C57E9
+
+
+class GateClosed(Exception):
+    """Something that must be done first is not; ``act`` names it."""
+
+    def __init__(self, act: NextAct) -> None:
+        super().__init__("; ".join(act.gates))
+        self.act = act
+
+
+class OtherOperator(Exception):
+    """Another console has this run in hand; the text says who and since when."""
+
+
+class WrongTarget(Exception):
+    """The database is not what the runbook needs; the text says what and where."""
+
+
+class Busy(Exception):
+    """A script or verification is under way; the act must wait for it."""
+
+
+class Run:
+    """Opened once, closed once. All acts are coroutines on one loop; what they do comes back as events."""
+
+    def __init__(
+        self, runbook: Runbook, dsn: Dsn, *, operator_name: str | None = None, production: bool = False
+    ) -> None:
+        self.runbook = runbook
+        self.operator = safe(operator_name or getpass.getuser())
+        self.state = RunState()
+        self.sample: Sample | None = None
+        self._dsn = dsn
+        self._asked_production = production
+        self._listeners: list[Callable[[e.Event, RunState], None]] = []
+        self._watchers: list[Callable[[Sample], None]] = []
+        self._recording = asyncio.Lock()
+        self._acting = asyncio.Lock()
+        self._journal: Journal | None = None
+        self._session: PgSession | None = None
+        self._operating: PgSession | None = None
+        self._runner: Runner | None = None
+        self._sampler: Sampler | None = None
+        self._signature = ledger.Signature("", runbook.slug, self.operator, safe(socket.gethostname()))
+
+    # Listening
+
+    def subscribe(self, listener: Callable[[e.Event, RunState], None]) -> None:
+        """Calls ``listener(event, state)`` after each event is on the disk."""
+        self._listeners.append(listener)
+
+    def watch(self, listener: Callable[[Sample], None]) -> None:
+        """Calls ``listener(sample)`` at each look at the server."""
+        self._watchers.append(listener)
+
+    async def record(self, event: e.Event) -> None:
+        """Journal first, then everybody else. Raises JournalFailed."""
+        async with self._recording:
+            if self._journal is not None:
+                await self._journal.append(event)
+            self.state = self.state.apply(event)
+            for listener in self._listeners:
+                listener(event, self.state)
+
+    def _see(self, sample: Sample) -> None:
+        self.sample = sample
+        if self._runner is not None:
+            self._runner.see(sample)
+        for watcher in self._watchers:
+            watcher(sample)
+
+    # Opening and closing
+
+    async def open(self) -> None:
+        """Connects all three, takes the operator's lock, folds the journal, reads the ledger, asks the probes.
+
+        Raises CannotConnect, WrongTarget, OtherOperator, StatementFailed (no right to make the ledger), JournalFailed.
+        """
+        try:
+            await self._open()
+        except BaseException:
+            await self._let_go()
+            raise
+
+    async def _open(self) -> None:
+        self._session = await PgSession.open(self._dsn, application_name=RUNNER)
+        self._operating = await PgSession.open(self._dsn, application_name=OPERATOR)
+        server = await self._session.server()
+        target = target_of(self.runbook, server, asked=self._asked_production)
+        wrong = await misfits(self._session, server, self.runbook)
+        if wrong:
+            raise WrongTarget("; ".join(wrong))
+        await self._take_lock()
+        await ledger.create(self._session)
+        await self._take_up(target)
+        await self.record(e.LedgerRead(e.now(), await ledger.read(self._session, self.runbook.slug)))
+        self._runner = Runner(self._session, self._signature, self.record)
+        self._sampler = Sampler(self._dsn, self._see, our_pid=self._our_pid, busy=lambda: self.state.busy)
+        await self._sampler.start()
+        await self._probe_phase("before")
+
+    def _our_pid(self) -> int | None:
+        return self._runner.backend_pid if self._runner is not None else None
+
+    async def _take_lock(self) -> None:
+        assert self._operating is not None
+        keys = {"space": _LOCK_SPACE, "runbook": self.runbook.slug}
+        got = await self._operating.query("SELECT pg_try_advisory_lock(%(space)s, hashtext(%(runbook)s))", keys)
+        if got.rows[0][0] == "t":
+            return
+        who = await self._operating.query(
+            "SELECT a.pid, a.usename, coalesce(host(a.client_addr), 'this host'), to_char(a.backend_start, 'HH24:MI:SS') "
+            "FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted "
+            "AND l.classid = %(space)s AND l.objid = (hashtext(%(runbook)s)::bigint & 4294967295)",
+            keys,
+        )
+        told = " ".join(safe(v or "") for v in who.rows[0]) if who.rows else "a session that is just going"
+        raise OtherOperator(f"another console has {self.runbook.slug} in hand: {told}")
+
+    async def _take_up(self, target: e.Target) -> None:
+        """The newest journal of this runbook and database goes on, unless everything of it was taken back."""
+        stored = newest_run(self.runbook.slug, target)
+        run = ""
+        if stored is not None:
+            events = read(stored.path)
+            state = fold(events)
+            if not state.rolled_back:
+                run, self.state = stored.opened.run, state
+                path = stored.path
+        if not run:
+            run = new_run_id(e.now())
+            path = runs_directory() / f"{run}-{self.runbook.slug}.jsonl"
+        self._journal = Journal(path)
+        self._journal.open()
+        self._signature = replace(self._signature, run=run)
+        await self.record(opening(self.runbook, run, target, self.operator, self._signature.client))
+
+    @property
+    def journal_path(self) -> Path | None:
+        """Where this run is recorded, once it is open."""
+        return self._journal.path if self._journal else None
+
+    async def close(self, reason: str, exit_code: int) -> None:
+        """Cancels what is in flight, waits until the server has rolled it back, and lets go of everything."""
+        if self._runner is not None and self._runner.busy:
+            await self.cancel()
+            async with self._acting:
+                pass
+        if self._journal is not None and self.state.opened is not None:
+            await self.record(e.RunClosed(e.now(), reason, exit_code))
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        if self._sampler is not None:
+            await self._sampler.stop()
+        for session in (self._session, self._operating):
+            if session is not None:
+                await session.close()
+        if self._journal is not None:
+            self._journal.close()
+        self._sampler = self._session = self._operating = self._runner = self._journal = None
+
+    # Checklist and gates
+
+    async def confirm_production(self, typed: str) -> bool:
+        """The operator typed a database name; True and recorded when it is the target's."""
+        assert self.state.opened is not None
+        if typed != self.state.opened.target.database:
+            return False
+        await self.record(e.ProductionConfirmed(e.now(), self.operator, typed))
+        return True
+
+    async def tick(self, item: str, done: bool, note: str = "") -> None:
+        """A human's tick, or its taking back. ValueError for a probe's item: only the tool ticks that."""
+        if self.state.item(item).plan.by != "human":
+            raise ValueError(f"{item} is not ticked by hand")
+        await self.record(e.ItemTicked(e.now(), item, self.operator, done, safe(note)))
+
+    async def probe(self, item: str) -> None:
+        """Asks a probe's query, or runs an item's command, again. Raises Busy while a script runs."""
+        wanted = self.runbook.item(item)
+        if wanted.command is not None:
+            await self.record(await checks.run_command(wanted, self.runbook.safety.statement_timeout))
+            return
+        if wanted.sql is None:
+            raise ValueError(f"{item} is ticked by hand")
+        async with self._exclusively():
+            await self._probe(wanted)
+
+    async def _probe(self, item: ChecklistItem) -> None:
+        assert self._session is not None
+        try:
+            await self.record(await checks.probe(self._session, item, self.runbook.safety))
+        except ConnectionLost:
+            await self._reconnect()
+
+    async def _probe_phase(self, phase: Literal["before", "during", "after"]) -> None:
+        for item in self.runbook.checklist:
+            if item.phase == phase and item.sql is not None:
+                await self._probe(item)
+
+    async def override(self, ids: tuple[str, ...], reason: str) -> None:
+        """Opens the gates with these ids for this run, for a reason that is recorded. ValueError without one."""
+        if not reason.strip():
+            raise ValueError("an override needs a reason")
+        await self.record(e.GateOverridden(e.now(), ids, safe(reason.strip()), self.operator))
+
+    async def pause(self, paused: bool) -> None:
+        """No further step begins while the run is paused."""
+        await self.record(e.PauseSet(e.now(), paused, self.operator))
+
+    # Going on
+
+    async def go_on(self) -> None:
+        """Does what ``state.next_act()`` names. Raises GateClosed and Busy."""
+        async with self._exclusively():
+            act = self.state.next_act()
+            if act.kind == "open_window":
+                await self._probe_phase("before")
+                act = self.state.next_act()
+            if act.kind in ("confirm_production", "resolve") or (act.gates and act.kind != "finished"):
+                raise GateClosed(act)
+            match act.kind:
+                case "open_window":
+                    await self.record(e.WindowOpened(e.now(), self.operator, self.runbook.window))
+                    await self._probe_phase("during")
+                case "run_step":
+                    assert act.step is not None
+                    await self._step(act.step)
+                case "run_verifications":
+                    pending = VerificationStatus.PENDING
+                    await self._verify(*(v.plan.id for v in self.state.due if v.status is pending))
+                    await self._finish()
+                case _:
+                    return
+
+    async def _step(self, step_id: str) -> None:
+        if not self.state.applied:
+            await self._take_baselines()
+        step = self.runbook.step(step_id)
+        row = next((s for s in await self._ledger_rows() if s.step == step_id), None)
+        skip = row.completed or 0 if row is not None and row.sha256 == step.sql.sha256 else 0
+        job = Job(step.id, step.title, "forward", (step.id,), step.sql, step.transaction, step.safety, skip)
+        if await self._work(job):
+            pending = VerificationStatus.PENDING
+            await self._verify(*(v.plan.id for v in self.state.due if v.status is pending))
+            await self._finish()
+
+    async def _finish(self) -> None:
+        if len(self.state.applied) == len(self.runbook.steps) and not self.state.rolled_back:
+            await self._probe_phase("after")
+
+    async def _work(self, job: Job) -> bool:
+        assert self._runner is not None
+        done = await self._runner.run(job)
+        if not done and self._session is not None and self._session.lost:
+            await self._reconnect()
+        return done
+
+    async def _take_baselines(self) -> None:
+        assert self._session is not None
+        for verification in self.runbook.verifications:
+            if verification.expect.kind is not Expectation.SAME_AS_BEFORE:
+                continue
+            answer = await verify.ask(self._session, verification.sql, self.runbook.safety)
+            error = answer.error.message if answer.error else None
+            await self.record(e.BaselineTaken(e.now(), verification.id, answer.table.rows, error))
+
+    async def cancel(self) -> bool:
+        """Asks the script in hand to stop; its end comes as an event. False when there is nothing to stop."""
+        return self._runner is not None and self._runner.cancel()
+
+    async def verify(self, *ids: str) -> None:
+        """Runs these verifications, or all whose moment has come. Raises Busy."""
+        async with self._exclusively():
+            await self._verify(*(ids or tuple(v.plan.id for v in self.state.due)))
+
+    async def _verify(self, *ids: str) -> None:
+        for wanted in ids:
+            await self._verify_one(self.runbook.verification(wanted))
+
+    async def _verify_one(self, verification: Verification) -> None:
+        assert self._session is not None
+        await self.record(e.VerificationStarted(e.now(), verification.id))
+        answer = await verify.ask(self._session, verification.sql, self.runbook.safety)
+        baseline = self.state.baselines.get(verification.id)
+        rows = None if baseline is None or baseline.error is not None else baseline.rows
+        verdict = verify.judge(verification.expect, answer, rows)
+        shown = tuple(
+            tuple(None if v is None else safe(v) for v in row) for row in answer.table.rows[: verify.SHOWN_ROWS]
+        )
+        await self.record(
+            e.VerificationFinished(
+                e.now(),
+                verification.id,
+                verdict.ok,
+                verdict.expected,
+                verdict.found,
+                answer.table.columns,
+                shown,
+                answer.table.count,
+                answer.seconds,
+                answer.error,
+            )
+        )
+
+    # Going back
+
+    def plan_rollback(self, to: str | None) -> RollbackPlan:
+        """What taking back down to ``to`` (the last step that stays; None: all) would run. Raises RollbackImpossible."""
+        return rollback.plan(self.runbook, self.state, to)
+
+    async def roll_back(self, plan: RollbackPlan) -> None:
+        """Cancels what is in flight, runs the plan's scripts, then the verifications that judge it."""
+        await self.cancel()
+        async with self._acting:
+            # What was in flight may have been committed in the meantime.
+            plan = rollback.plan(self.runbook, self.state, plan.to) if self.state.applied else replace(plan, scripts=())
+            scripts = tuple(script.id for script in plan.scripts)
+            await self.record(e.RollbackPlanned(e.now(), self.operator, scripts, plan.undoes, plan.to))
+            for script in plan.scripts:
+                job = Job(
+                    script.id,
+                    script.title,
+                    "back",
+                    script.undoes,
+                    script.sql,
+                    script.transaction,
+                    self._patience(script),
+                )
+                if not await self._work(job):
+                    await self.record(e.RollbackFinished(e.now(), False))
+                    return
+            await self.record(e.RollbackFinished(e.now(), True))
+            await self._verify(*plan.verifications)
+
+    def _patience(self, script: RollbackScript) -> Safety:
+        """A rollback may take what the most demanding of the steps that it undoes may."""
+        steps = [self.runbook.step(step).safety for step in script.undoes]
+        return Safety(
+            lock_timeout=max(s.lock_timeout for s in steps),
+            lock_retries=max(s.lock_retries for s in steps),
+            statement_timeout=max(s.statement_timeout for s in steps),
+            max_blocked_sessions=max(s.max_blocked_sessions for s in steps),
+            max_blocked_for=max(s.max_blocked_for for s in steps),
+            max_replica_lag=max(s.max_replica_lag for s in steps),
+        )
+
+    # Other sessions
+
+    async def preview_signal(self, pid: int) -> SignalPreview:
+        """Looks at a session closely. Raises SessionGone, StatementFailed, ConnectionLost."""
+        assert self._operating is not None
+        assert self._session is not None
+        ours = {self._session.backend_pid, self._operating.backend_pid}
+        if self._sampler is not None and self._sampler.backend_pid is not None:
+            ours.add(self._sampler.backend_pid)
+        return await operator.preview(self._operating, pid, frozenset(ours), self._session.backend_pid)
+
+    async def signal(self, preview: SignalPreview, action: Literal["cancel", "terminate"]) -> None:
+        """Cancels or terminates exactly the session that was previewed, and records what came of it."""
+        assert self._operating is not None
+        seen = preview.session
+        try:
+            done = await operator.signal(self._operating, preview, action)
+        except StatementFailed as failure:
+            done = operator.Signalled(False, False, failure.error.message)
+        session = f"{seen.application_name or 'no name'} as {seen.user} from {seen.client or 'unknown'}"
+        await self.record(
+            e.SessionSignalled(e.now(), seen.pid, action, self.operator, session, done.sent, done.gone, done.message)
+        )
+
+    # Keeping hold of the database
+
+    def _exclusively(self) -> "_Exclusive":
+        return _Exclusive(self._acting)
+
+    async def _ledger_rows(self) -> tuple[e.LedgerStep, ...]:
+        assert self._session is not None
+        return await ledger.read(self._session, self.runbook.slug)
+
+    async def _reconnect(self) -> None:
+        """A new runner connection, and the truth from the ledger. Raises CannotConnect after a minute of trying."""
+        deadline = asyncio.get_running_loop().time() + 60
+        while True:
+            try:
+                self._session = await PgSession.open(self._dsn, application_name=RUNNER)
+                break
+            except CannotConnect:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.5)
+        self._runner = Runner(self._session, self._signature, self.record)
+        await self._settle_doubt()
+
+    async def _settle_doubt(self) -> None:
+        """Asks the commit log what became of a COMMIT without an answer; waits while its old session still lives."""
+        assert self._session is not None
+        doubtful = {s.plan.id for s in self.state.steps if s.status is StepStatus.IN_DOUBT}
+        script = self.state.script
+        intent = self.state.intents.get(script.started.script) if script is not None else None
+        while doubtful and intent is not None:
+            answer = await self._session.query(
+                "SELECT pg_xact_status(%(xid)s::text::xid8)", {"xid": intent.transaction_id}
+            )
+            if answer.rows[0][0] != "in progress":
+                break
+            await asyncio.sleep(0.2)
+        await self.record(e.LedgerRead(e.now(), await self._ledger_rows()))
+
+
+class _Exclusive:
+    """Refuses instead of waiting: a key pressed twice must not queue a second act."""
+
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+
+    async def __aenter__(self) -> None:
+        if self._lock.locked():
+            raise Busy("something is under way; wait for it or cancel it")
+        await self._lock.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()

@@ -1,0 +1,74 @@
+"""One look at the server: what the sampler saw, and the tree of locks read from it. Frozen, made by the sampler."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tui.postgres.rows import Counters, Lock, Progress, Replica, Session
+from tui.postgres.rows import Source as Source
+
+
+@dataclass(frozen=True, slots=True)
+class LockNode:
+    """A session (or prepared transaction, or vanished pid) in the tree; roots are what nobody blocks.
+
+    ``relation`` to its parent: it waits for the parent. ``soft`` is true where the parent does not hold the lock
+    but stands before it in the queue. ``ours`` marks the runner's session. ``holds`` and ``wants`` are in words:
+    ``ACCESS SHARE on client_profiles``. ``wait_approximate`` where waitstart was not known yet.
+    """
+
+    pid: int | None
+    session: Session | None
+    title: str
+    holds: tuple[str, ...]
+    wants: str | None
+    wait_seconds: float | None
+    wait_approximate: bool
+    soft: bool
+    ours: bool
+    children: tuple["LockNode", ...] = ()
+    cycle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LockTree:
+    """Who blocks us, above; whom we block, below; in words on top.
+
+    ``roots``: for a runner that waits, the sessions at the top of the chains that lead to it; for one that only
+    blocks, itself. ``queued``: how many sessions wait behind us, directly or not; ``oldest``: the longest of their
+    waits in seconds.
+    """
+
+    sentence: str
+    roots: tuple[LockNode, ...]
+    our_pid: int | None
+    waiting_for_lock: bool
+    our_wait_seconds: float | None
+    our_wants: str | None
+    blockers: tuple[LockNode, ...]
+    queued: int
+    oldest: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was seen at ``at``; ``cost`` is how long the look took, in seconds.
+
+    ``locks`` is empty when nobody waited and the step's own were not asked for. ``our_locks`` are those of the runner.
+    ``wal_rate`` bytes a second, ``transaction_rate`` a second: None until two samples exist or where unknown.
+    """
+
+    at: datetime
+    cost: float
+    sessions: tuple[Session, ...]
+    locks: tuple[Lock, ...]
+    our_locks: tuple[Lock, ...]
+    progress: tuple[Progress, ...]
+    replicas: tuple[Replica, ...]
+    counters: Counters | None
+    blocked_sessions: int | None
+    oldest_wait: float | None
+    wal_rate: float | None
+    transaction_rate: float | None
+    replica_lag: float | None
+    tree: LockTree
+    missing: tuple[Source, ...] = field(default=())

@@ -1,0 +1,452 @@
+"""The run as everybody sees it: ``RunState.apply(event) -> RunState``, pure.
+
+Screen, status, unattended runs and tests all fold the same events.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal, TypeVar
+
+from . import events as e
+
+
+class StepStatus(StrEnum):
+    """Where a step stands; the words of ``lockstep status``, and those of the moment."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    APPLIED = "applied"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt"
+    ROLLED_BACK = "rolled_back"
+
+
+class VerificationStatus(StrEnum):
+    """Where a verification stands; ``accepted`` is a failed one that the operator went past with a reason."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemState:
+    """A checklist line. ``probe`` is the tool's last look at it, if it is not a human's."""
+
+    plan: e.PlannedItem
+    done: bool = False
+    operator: str = ""
+    at: datetime | None = None
+    note: str = ""
+    probe: e.ItemProbed | None = None
+    overridden: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Required, not done and not overridden: a gate."""
+        return self.plan.required and not self.done and not self.overridden
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """A step. ``seconds`` is how long the script took that brought it where it stands."""
+
+    plan: e.PlannedStep
+    status: StepStatus = StepStatus.PENDING
+    seconds: float | None = None
+    at: datetime | None = None
+    operator: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationState:
+    """A verification and its last result."""
+
+    plan: e.PlannedVerification
+    status: VerificationStatus = VerificationStatus.PENDING
+    result: e.VerificationFinished | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptState:
+    """The script in hand: what runs, or what ran last until the next begins.
+
+    ``phase``: ``running`` a statement; ``backoff`` between two tries, until ``retry_at``; ``committing``;
+    ``done``; ``failed``.
+    """
+
+    started: e.ScriptStarted
+    phase: Literal["running", "backoff", "committing", "done", "failed"] = "running"
+    statement: e.StatementStarted | None = None
+    finished: tuple[e.StatementFinished, ...] = ()
+    notices: tuple[e.NoticeRaised, ...] = ()
+    given_back: e.LocksGivenBack | None = None
+    waits: tuple[e.LockWaited, ...] = ()
+    failure: e.ScriptFailed | None = None
+    seconds: float | None = None
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When the next try begins, while the script waits for it."""
+        if self.phase != "backoff" or self.given_back is None:
+            return None
+        return self.given_back.at + timedelta(seconds=self.given_back.retry_in)
+
+    @property
+    def active(self) -> bool:
+        """Something of ours is under way in the database or is about to be."""
+        return self.phase in ("running", "backoff", "committing")
+
+
+@dataclass(frozen=True, slots=True)
+class NextAct:
+    """What ``enter`` does now. ``gates`` names, in words, what keeps it closed."""
+
+    kind: Literal["confirm_production", "open_window", "run_step", "run_verifications", "resolve", "finished", "busy"]
+    step: str | None = None
+    gates: tuple[str, ...] = ()
+    gate_ids: tuple[str, ...] = ()
+
+
+_State = TypeVar("_State", ItemState, StepState, VerificationState)
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Everything that the events have told so far."""
+
+    opened: e.RunOpened | None = None
+    operator: str = ""
+    items: tuple[ItemState, ...] = ()
+    steps: tuple[StepState, ...] = ()
+    verifications: tuple[VerificationState, ...] = ()
+    baselines: dict[str, e.BaselineTaken] = field(default_factory=dict)
+    production_confirmed: bool = False
+    window_opened_at: datetime | None = None
+    script: ScriptState | None = None
+    intents: dict[str, e.CommitIntended] = field(default_factory=dict)
+    rollback: e.RollbackPlanned | None = None
+    rollback_ok: bool | None = None
+    paused: bool = False
+    overrides: tuple[e.GateOverridden, ...] = ()
+    waits: tuple[e.LockWaited, ...] = ()
+    signals: tuple[e.SessionSignalled, ...] = ()
+    closed: e.RunClosed | None = None
+    last: e.Event | None = None
+
+    def item(self, item_id: str) -> ItemState:
+        """The checklist line with this id; KeyError if there is none."""
+        return _with_id(self.items, item_id)
+
+    def step(self, step_id: str) -> StepState:
+        """The step with this id; KeyError if there is none."""
+        return _with_id(self.steps, step_id)
+
+    def verification(self, verification_id: str) -> VerificationState:
+        """The verification with this id; KeyError if there is none."""
+        return _with_id(self.verifications, verification_id)
+
+    @property
+    def applied(self) -> tuple[str, ...]:
+        """The ids of the steps that are in the database, in order."""
+        return tuple(s.plan.id for s in self.steps if s.status is StepStatus.APPLIED)
+
+    @property
+    def window_ends_at(self) -> datetime | None:
+        if self.window_opened_at is None or self.opened is None:
+            return None
+        return self.window_opened_at + timedelta(seconds=self.opened.window)
+
+    @property
+    def rolled_back(self) -> bool:
+        """A rollback took back everything that was applied."""
+        return self.rollback is not None and self.rollback_ok is True and not self.applied
+
+    @property
+    def busy(self) -> bool:
+        """A script or verification of ours is under way."""
+        if self.script is not None and self.script.active:
+            return True
+        return any(v.status is VerificationStatus.RUNNING for v in self.verifications)
+
+    @property
+    def due(self) -> tuple[VerificationState, ...]:
+        """The verifications whose moment has come: their step is applied, or all are, or all is taken back."""
+        applied = set(self.applied)
+        complete = bool(self.steps) and len(applied) == len(self.steps)
+        return tuple(
+            v
+            for v in self.verifications
+            if v.plan.after in applied
+            or (v.plan.after == "end" and complete)
+            or (v.plan.after == "back" and self.rolled_back)
+        )
+
+    @property
+    def verified(self) -> bool:
+        """Every verification whose moment has come passed or was accepted."""
+        good = (VerificationStatus.PASSED, VerificationStatus.ACCEPTED)
+        return all(v.status in good for v in self.due)
+
+    def next_act(self) -> NextAct:
+        """What going on means now, and which gates are closed."""
+        if self.busy:
+            return NextAct("busy")
+        if self.opened is not None and self.opened.target.production and not self.production_confirmed:
+            return NextAct("confirm_production")
+        if any(s.status is StepStatus.IN_DOUBT for s in self.steps):
+            return NextAct("resolve")
+        if self.rolled_back:
+            due = self.due
+            pending = any(v.status is VerificationStatus.PENDING for v in due)
+            return NextAct("run_verifications" if pending else "finished")
+        if self.window_opened_at is None:
+            return self._gated(NextAct("open_window"), [i for i in self.items if i.plan.phase == "before"], [])
+        if any(v.status is VerificationStatus.PENDING for v in self.due):
+            return NextAct("run_verifications")
+        failed = [v for v in self.due if v.status is VerificationStatus.FAILED]
+        pending_step = next((s for s in self.steps if s.status is not StepStatus.APPLIED), None)
+        if pending_step is None:
+            after = [i for i in self.items if i.plan.phase == "after"]
+            return self._gated(NextAct("finished"), after, failed)
+        due_items = [
+            i
+            for i in self.items
+            if i.plan.phase == "before" or (i.plan.phase == "during" and i.plan.step in (None, pending_step.plan.id))
+        ]
+        return self._gated(NextAct("run_step", pending_step.plan.id), due_items, failed)
+
+    def _gated(self, act: NextAct, items: list[ItemState], failed: list[VerificationState]) -> NextAct:
+        closed = [i.plan for i in items if i.open]
+        words = tuple(p.title for p in closed) + tuple(f"failed: {v.plan.title}" for v in failed)
+        if self.paused and act.kind == "run_step":
+            words = ("the run is paused", *words)
+        return replace(act, gates=words, gate_ids=tuple(p.id for p in closed) + tuple(v.plan.id for v in failed))
+
+    def apply(self, event: e.Event) -> "RunState":
+        """The state after this event."""
+        return replace(_fold(self, event), last=event)
+
+
+def fold(events: "list[e.Event] | tuple[e.Event, ...]") -> RunState:
+    """The state after all these events."""
+    state = RunState()
+    for event in events:
+        state = state.apply(event)
+    return state
+
+
+def _with_id(states: tuple[_State, ...], wanted: str) -> _State:
+    for state in states:
+        if state.plan.id == wanted:
+            return state
+    raise KeyError(wanted)
+
+
+def _swap(states: tuple[_State, ...], wanted: str, **changes: object) -> tuple[_State, ...]:
+    return tuple(replace(s, **changes) if s.plan.id == wanted else s for s in states)  # type: ignore[arg-type]
+
+
+def _opened(state: RunState, event: e.RunOpened) -> RunState:
+    """A second opening keeps what is known of lines that are still in the runbook."""
+    items = {i.plan.id: i for i in state.items}
+    steps = {s.plan.id: s for s in state.steps}
+    verifications = {v.plan.id: v for v in state.verifications}
+    return replace(
+        state,
+        opened=event,
+        operator=event.operator,
+        closed=None,
+        production_confirmed=False,
+        items=tuple(replace(items.get(p.id, ItemState(p)), plan=p) for p in event.items),
+        steps=tuple(replace(steps.get(p.id, StepState(p)), plan=p) for p in event.steps),
+        verifications=tuple(
+            _settled(replace(verifications.get(p.id, VerificationState(p)), plan=p)) for p in event.verifications
+        ),
+        script=None if state.script is None or state.script.active else state.script,
+    )
+
+
+def _settled(verification: VerificationState) -> VerificationState:
+    """A verification that ran when its console died has to run again."""
+    if verification.status is VerificationStatus.RUNNING:
+        return replace(verification, status=VerificationStatus.PENDING)
+    return verification
+
+
+def _ledger(state: RunState, event: e.LedgerRead) -> RunState:
+    """The database is right, whatever the journal says."""
+    rows = {row.step: row for row in event.steps}
+    steps = []
+    for step in state.steps:
+        row = rows.get(step.plan.id)
+        if row is None:
+            lost = step.status in (
+                StepStatus.RUNNING,
+                StepStatus.APPLIED,
+                StepStatus.ROLLED_BACK,
+                StepStatus.IN_DOUBT,
+            )
+            steps.append(replace(step, status=StepStatus.PENDING) if lost else step)
+            continue
+        if row.completed is not None:
+            stopped = f"stopped after {row.completed} of {step.plan.statements} statements"
+            steps.append(replace(step, status=StepStatus.FAILED, message=step.message or stopped))
+            continue
+        if not row.applied and step.status is StepStatus.FAILED:
+            steps.append(step)
+            continue
+        status = StepStatus.APPLIED if row.applied else StepStatus.ROLLED_BACK
+        steps.append(replace(step, status=status, seconds=row.seconds, at=row.at, operator=row.operator, message=""))
+    applied = {s.plan.id for s in steps if s.status is StepStatus.APPLIED}
+    verifications = tuple(
+        v if v.plan.after in applied or v.plan.after in ("end", "back") else _reset(v) for v in state.verifications
+    )
+    return replace(state, steps=tuple(steps), verifications=verifications)
+
+
+def _reset(verification: VerificationState) -> VerificationState:
+    return replace(verification, status=VerificationStatus.PENDING, result=None)
+
+
+def _script_started(state: RunState, event: e.ScriptStarted) -> RunState:
+    script = ScriptState(event)
+    if state.script is not None and event.attempt > 1 and state.script.started.script == event.script:
+        script = replace(script, waits=state.script.waits, given_back=state.script.given_back)
+    steps = state.steps
+    for step in event.steps:
+        steps = _swap(steps, step, status=StepStatus.RUNNING, at=event.at, operator=event.operator, message="")
+    return replace(state, script=script, steps=steps)
+
+
+def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
+    forward = event.direction == "forward"
+    status = StepStatus.APPLIED if forward else StepStatus.ROLLED_BACK
+    steps, verifications = state.steps, state.verifications
+    for step in event.steps:
+        steps = _swap(steps, step, status=status, seconds=event.seconds, at=event.at, message="")
+    touched = {*event.steps, "end", "back"}
+    verifications = tuple(_reset(v) if v.plan.after in touched else v for v in verifications)
+    script = state.script and replace(state.script, phase="done", seconds=event.seconds)
+    rollback, rollback_ok = (None, None) if forward else (state.rollback, state.rollback_ok)
+    return replace(
+        state,
+        steps=steps,
+        verifications=verifications,
+        script=script,
+        rollback=rollback,
+        rollback_ok=rollback_ok,
+    )
+
+
+def _script_failed(state: RunState, event: e.ScriptFailed) -> RunState:
+    if event.outcome == "in_doubt":
+        status = StepStatus.IN_DOUBT
+    elif event.direction == "forward":
+        # A cancelled step that left nothing behind is simply to come again.
+        clean = event.reason == "cancelled" and event.outcome == "rolled_back"
+        status = StepStatus.PENDING if clean else StepStatus.FAILED
+    else:
+        status = StepStatus.APPLIED
+    steps = state.steps
+    for step in event.steps:
+        steps = _swap(steps, step, status=status, at=event.at, message=event.message)
+    script = state.script and replace(state.script, phase="failed", failure=event)
+    return replace(state, steps=steps, script=script)
+
+
+def _overridden(state: RunState, event: e.GateOverridden) -> RunState:
+    ids = set(event.open)
+    return replace(
+        state,
+        overrides=(*state.overrides, event),
+        items=tuple(replace(i, overridden=True) if i.plan.id in ids else i for i in state.items),
+        verifications=tuple(
+            replace(v, status=VerificationStatus.ACCEPTED)
+            if v.plan.id in ids and v.status is VerificationStatus.FAILED
+            else v
+            for v in state.verifications
+        ),
+    )
+
+
+def _in_script(state: RunState, event: e.Event) -> RunState:
+    """Events that only move the script in hand."""
+    script = state.script
+    if script is None:
+        return state
+    match event:
+        case e.StatementStarted():
+            script = replace(script, statement=event, phase="running")
+        case e.StatementFinished():
+            script = replace(script, finished=(*script.finished, event))
+        case e.NoticeRaised():
+            script = replace(script, notices=(*script.notices, event)[-200:])
+        case e.LockWaited():
+            script = replace(script, waits=(*script.waits, event))
+        case e.LocksGivenBack():
+            script = replace(script, phase="backoff", given_back=event, finished=())
+        case e.CommitIntended():
+            script = replace(script, phase="committing")
+        case _:
+            pass
+    return replace(state, script=script)
+
+
+def _fold(state: RunState, event: e.Event) -> RunState:
+    match event:
+        case e.RunOpened():
+            return _opened(state, event)
+        case e.LedgerRead():
+            return _ledger(state, event)
+        case e.ProductionConfirmed():
+            return replace(state, production_confirmed=True)
+        case e.ItemTicked():
+            changes = {"done": event.done, "operator": event.operator, "at": event.at, "note": event.note}
+            return replace(state, items=_swap(state.items, event.item, **changes))
+        case e.ItemProbed():
+            return replace(
+                state,
+                items=_swap(state.items, event.item, done=event.ok, probe=event, at=event.at, operator="probe"),
+            )
+        case e.GateOverridden():
+            return _overridden(state, event)
+        case e.WindowOpened():
+            return replace(state, window_opened_at=event.at)
+        case e.BaselineTaken():
+            return replace(state, baselines={**state.baselines, event.verification: event})
+        case e.ScriptStarted():
+            return _script_started(state, event)
+        case e.ScriptDone():
+            return _script_done(state, event)
+        case e.ScriptFailed():
+            return _script_failed(state, event)
+        case e.LockWaited():
+            return _in_script(replace(state, waits=(*state.waits, event)), event)
+        case e.CommitIntended():
+            return _in_script(replace(state, intents={**state.intents, event.script: event}), event)
+        case e.VerificationStarted():
+            running = VerificationStatus.RUNNING
+            return replace(state, verifications=_swap(state.verifications, event.verification, status=running))
+        case e.VerificationFinished():
+            status = VerificationStatus.PASSED if event.ok else VerificationStatus.FAILED
+            return replace(
+                state,
+                verifications=_swap(state.verifications, event.verification, status=status, result=event),
+            )
+        case e.RollbackPlanned():
+            return replace(state, rollback=event, rollback_ok=None)
+        case e.RollbackFinished():
+            return replace(state, rollback_ok=event.ok)
+        case e.SessionSignalled():
+            return replace(state, signals=(*state.signals, event))
+        case e.PauseSet():
+            return replace(state, paused=event.paused)
+        case e.RunClosed():
+            return replace(state, closed=event)
+        case _:
+            return _in_script(state, event)

@@ -1,0 +1,57 @@
+"""A run without a screen: the same acts, in the order in which an operator would do them."""
+
+from .run import GateClosed, Run
+from .state import NextAct, StepStatus, VerificationStatus
+
+DONE, FAILED, CLOSED, IN_DOUBT = 0, 1, 4, 5
+"""Exit codes: all done; a step or verification failed; a gate is closed; a human must look."""
+
+
+async def tick(run: Run, items: tuple[str, ...], everything: bool) -> None:
+    """Ticks these human items and runs these commands; ``everything``: all that gate a step.
+
+    Raises KeyError for an unknown id.
+    """
+    for wanted in items:
+        run.state.item(wanted)
+    for item in run.state.items:
+        plan = item.plan
+        if plan.by == "probe" or item.done or not (plan.id in items or (everything and plan.phase != "after")):
+            continue
+        if plan.by == "human":
+            await run.tick(plan.id, True)
+        else:
+            await run.probe(plan.id)
+
+
+async def run_to(run: Run, last: str | None) -> int:
+    """Goes on until this step (None: the end) is applied and verified. Raises GateClosed."""
+    failed = [v.plan.id for v in run.state.due if v.status is VerificationStatus.FAILED]
+    if failed:
+        # Whoever starts again after a red verification has mended something: it is asked anew.
+        await run.verify(*failed)
+    while True:
+        act = run.state.next_act()
+        if outcome(run) == IN_DOUBT:
+            return IN_DOUBT
+        if act.kind == "finished":
+            return outcome(run)
+        if act.kind == "run_step" and last is not None and last in run.state.applied:
+            return outcome(run)
+        if act.kind == "confirm_production":
+            raise GateClosed(NextAct(act.kind, gates=("the production database's name is not confirmed",)))
+        if any(v.status is VerificationStatus.FAILED for v in run.state.due):
+            return FAILED
+        before = run.state.applied
+        await run.go_on()
+        if act.kind == "run_step" and run.state.applied == before:
+            return outcome(run) or FAILED
+
+
+def outcome(run: Run) -> int:
+    """The exit code for what the database and the verifications say now."""
+    state = run.state
+    if any(s.status is StepStatus.IN_DOUBT for s in state.steps):
+        return IN_DOUBT
+    failed = any(s.status is StepStatus.FAILED for s in state.steps) or not state.verified
+    return FAILED if failed or state.rollback_ok is False else DONE

@@ -1,0 +1,313 @@
+"""The monitor's own connection: what goes on at the server, in two or three round trips, and never in anybody's way."""
+
+import asyncio
+import codecs
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from . import decode
+from .queries import load
+from .rows import MONITOR, Counters, Look, Source, safe
+from .session import CannotConnect, Dsn, connect
+
+APPLICATION_NAME = "lockstep monitor"
+OPTIONS = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "1000",
+    "lock_timeout": "200",
+    "idle_in_transaction_session_timeout": "5000",
+    "jit": "off",
+    "TimeZone": "UTC",
+    # Sessions of other databases show their text in other encodings: conversion would fail on it, we replace.
+    "client_encoding": "SQL_ASCII",
+}
+_CONNECT_TIMEOUT = "3"
+_ANSWER_WITHIN = 5.0
+"""Seconds until a connection that says nothing is taken for dead; the server's own timeouts are far shorter."""
+_NAMES_HOLD = 1.0
+"""Seconds that a name read from the catalog is believed: a rename shows after that at the latest."""
+_LONGEST_BACKOFF = 30.0
+_LONGEST_RECONNECT = 5.0
+
+_Rows = list[tuple[Any, ...]]
+
+
+@dataclass
+class _Refused:
+    """A source that failed: not asked again before ``retry_at`` (monotonic seconds)."""
+
+    source: Source
+    retry_at: float
+    backoff: float
+
+
+class Monitor:
+    """Looks at one server through one read-only autocommit connection, which it makes again when it breaks.
+
+    It never raises what the server does to it: a source that fails is in ``Look.missing`` and the others go on.
+    """
+
+    def __init__(self, dsn: Dsn) -> None:
+        self._dsn = dsn.with_(connect_timeout=_CONNECT_TIMEOUT) if dsn.get("connect_timeout") is None else dsn
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._lost: _Refused | None = None
+        self._refused: dict[str, _Refused] = {}
+        self._names = decode.Names()
+        self._read_names_at: dict[tuple[int, int], float] = {}
+        self._text = decode.Text("utf-8")
+        self._transactions = 0
+
+    async def look(self, our_pid: int | None = None) -> Look:
+        """One look at everything. ``our_pid``: a session whose locks are read even when nobody waits."""
+        started = time.monotonic()
+        at = datetime.now(UTC)
+        watchdog = asyncio.get_running_loop().call_later(_ANSWER_WITHIN, self.hang_up)
+        try:
+            if not await self._connected():
+                return self._nothing(at, started)
+            return await self._look(at, started, our_pid)
+        except psycopg.OperationalError as error:
+            self._lose(safe(str(error).strip()) or "the connection was lost")
+            return self._nothing(at, started)
+        finally:
+            watchdog.cancel()
+
+    def hang_up(self) -> None:
+        """Breaks the connection under a look that is under way, which then ends at once."""
+        if self._connection is not None and not self._connection.closed:
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None and not self._connection.closed
+
+    async def close(self) -> None:
+        """Lets go of the connection."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _look(self, at: datetime, started: float, our_pid: int | None) -> Look:
+        found = await self._ask({"activity": None, "counters": None, "replication": None, "progress": None})
+        activity = found["activity"]
+        self._names.databases.update(
+            (row[decode.DATID], self._text(row[decode.DATNAME]))
+            for row in activity or ()
+            if row[decode.DATID]
+        )
+        sessions = tuple(decode.session(row, self._text) for row in activity or ())
+        blind = activity is None or any(decode.hidden(session) for session in sessions)
+        waiting = [session.pid for session in sessions if session.wait_event_type == "Lock"]
+
+        more: dict[str, Mapping[str, object] | None] = {}
+        if blind:
+            more["waiting"] = None
+        elif waiting:
+            more["blocking"] = {"pids": waiting}
+        if more or our_pid is not None:
+            more["locks"] = {"pid": our_pid or 0}
+        if more:
+            found |= await self._ask(more)
+        pairs = found.get("waiting") or found.get("blocking") or []
+        blocking = {pid: tuple(blockers) for pid, blockers in pairs if blockers}
+        locks, progress = found.get("locks") or [], found["progress"] or []
+        prepared = await self._name(locks, progress, any(0 in blockers for blockers in blocking.values()))
+
+        by_pid = {session.pid: session for session in sessions}
+        counters = found["counters"]
+        return Look(
+            at=at,
+            cost=time.monotonic() - started,
+            sessions=sessions,
+            blocking=blocking,
+            locks=tuple(decode.lock(row, self._text, self._names) for row in locks),
+            prepared=prepared,
+            progress=tuple(decode.progress(row, self._text, self._names) for row in progress),
+            replicas=tuple(decode.replica(row, self._text, by_pid) for row in found["replication"] or ()),
+            counters=Counters(
+                wal_bytes=counters[0][0],
+                transactions=counters[0][1],
+                connections=None if activity is None else decode.connections(activity, sessions),
+                max_connections=counters[0][2],
+                in_recovery=counters[0][3],
+            )
+            if counters
+            else None,
+            own_transactions=self._transactions,
+            missing=tuple(refused.source for refused in self._refused.values()),
+        )
+
+    async def _name(self, locks: _Rows, progress: _Rows, prepared: bool) -> Mapping[str, str]:
+        """Reads the names that are not known, or not any more; gives the prepared transactions' where asked for."""
+        now = time.monotonic()
+        here = self._names.here
+        wanted = (
+            decode.relations(locks, here) | decode.objects(locks, here) | decode.progressing(progress, here)
+        )
+        stale = {key for key in wanted if now - self._read_names_at.get(key, -_NAMES_HOLD) >= _NAMES_HOLD}
+        ask: dict[str, Mapping[str, object] | None] = {}
+        if oids := [oid for catalog, oid in stale if catalog == decode.PG_CLASS]:
+            ask["relations"] = {"oids": oids}
+        if others := [key for key in stale if key[0] != decode.PG_CLASS]:
+            ask["objects"] = {"classes": [c for c, _ in others], "objects": [o for _, o in others]}
+        if prepared:
+            ask["prepared"] = None
+        if not ask:
+            return {}
+        found = await self._ask(ask)
+        if (relations := found.get("relations")) is not None:
+            self._learn(
+                [(decode.PG_CLASS, oid) for oid in oids], [(decode.PG_CLASS, *row) for row in relations], now
+            )
+        if (described := found.get("objects")) is not None:
+            self._learn(others, described, now)
+        return {self._text(xid): self._text(gid) for xid, gid in found.get("prepared") or ()}
+
+    def _learn(self, asked: Sequence[tuple[int, int]], rows: _Rows, now: float) -> None:
+        if len(self._names.known) > 10_000:
+            self._names.known.clear()
+            self._read_names_at.clear()
+        for key in asked:
+            self._names.known[key] = None
+            self._read_names_at[key] = now
+        self._names.known.update({(catalog, oid): name and self._text(name) for catalog, oid, name in rows})
+
+    async def _ask(self, questions: Mapping[str, Mapping[str, object] | None]) -> dict[str, _Rows | None]:
+        """All questions in one round trip, each its own transaction; None where a source does not answer.
+
+        Raises psycopg.OperationalError when the connection is gone.
+        """
+        connection = self._connection
+        assert connection is not None
+        now = time.monotonic()
+        version = connection.info.server_version
+        cursors: dict[str, psycopg.AsyncCursor[Any]] = {}
+        failure: psycopg.Error | None = None
+        try:
+            async with connection.pipeline() as pipeline:
+                for name, parameters in questions.items():
+                    if name in self._refused and now < self._refused[name].retry_at:
+                        continue
+                    cursors[name] = cursor = connection.cursor(binary=True)
+                    try:
+                        await cursor.execute(load(f"monitor/{name}", version), parameters, prepare=True)
+                        await pipeline.sync()
+                    except psycopg.Error as error:
+                        failure = error
+        except psycopg.Error as error:
+            failure = error
+        if self._connection_gone():
+            raise (
+                failure
+                if isinstance(failure, psycopg.OperationalError)
+                else psycopg.OperationalError(str(failure))
+            )
+        self._transactions += len(cursors)
+        answers: dict[str, _Rows | None] = dict.fromkeys(questions)
+        for name, cursor in cursors.items():
+            # An error in a pipeline may be raised by a later question: whose it was shows in what has no rows.
+            if cursor.description is None:
+                answers[name] = await self._ask_alone(name, load(f"monitor/{name}", version), questions[name])
+            else:
+                answers[name] = await cursor.fetchall()
+                self._refused.pop(name, None)
+        return answers
+
+    async def _ask_alone(
+        self, name: str, text: bytes, parameters: Mapping[str, object] | None
+    ) -> _Rows | None:
+        connection = self._connection
+        assert connection is not None
+        self._transactions += 1
+        try:
+            rows = await (
+                await connection.cursor(binary=True).execute(text, parameters, prepare=False)
+            ).fetchall()
+        except psycopg.Error as error:
+            if self._connection_gone():
+                raise psycopg.OperationalError(str(error)) from None
+            self._refuse(name, error)
+            return None
+        self._refused.pop(name, None)
+        return rows
+
+    def _refuse(self, name: str, error: psycopg.Error) -> None:
+        before = self._refused.get(name)
+        backoff = min(before.backoff * 2, _LONGEST_BACKOFF) if before else 1.0
+        if isinstance(error, errors.InsufficientPrivilege | errors.UndefinedFunction | errors.UndefinedTable):
+            # No second look changes that: not again on this connection.
+            backoff = float("inf")
+        why = _WORDS.get(type(error)) or safe(error.diag.message_primary or str(error))
+        source = (
+            before.source if before and before.source.why == why else Source(name, why, datetime.now(UTC))
+        )
+        self._refused[name] = _Refused(source, time.monotonic() + backoff, backoff)
+
+    async def _connected(self) -> bool:
+        if self.connected and not self._connection_gone():
+            return True
+        if self._lost is not None and time.monotonic() < self._lost.retry_at:
+            return False
+        await self.close()
+        try:
+            connection = await connect(self._dsn, application_name=APPLICATION_NAME, options=OPTIONS)
+        except CannotConnect as error:
+            self._lose(str(error))
+            return False
+        # The catalog's own tables do not change under us: a plan may be kept.
+        connection.prepare_threshold = 0
+        self._connection, self._lost = connection, None
+        self._refused.clear()
+        self._read_names_at.clear()
+        self._names = decode.Names()
+        self._text = decode.Text(_codec(connection.info.parameter_status("server_encoding") or ""))
+        self._transactions = 0
+        try:
+            answer = await connection.execute(
+                "SELECT oid, datname FROM pg_database WHERE datname = current_database()"
+            )
+            oid, name = await answer.fetchone() or (0, b"")
+            self._names.here = int(oid)
+        except psycopg.Error as error:
+            await self.close()
+            self._lose(safe(str(error)))
+            return False
+        return True
+
+    def _connection_gone(self) -> bool:
+        return self._connection is None or self._connection.closed or self._connection.broken
+
+    def _lose(self, why: str) -> None:
+        before = self._lost
+        backoff = min(before.backoff * 2, _LONGEST_RECONNECT) if before else 0.25
+        source = Source(MONITOR, why, before.source.since if before else datetime.now(UTC))
+        self._lost = _Refused(source, time.monotonic() + backoff, backoff)
+
+    def _nothing(self, at: datetime, started: float) -> Look:
+        missing = () if self._lost is None else (self._lost.source,)
+        return Look(at=at, cost=time.monotonic() - started, missing=missing)
+
+
+_WORDS: Mapping[type[psycopg.Error], str] = {
+    errors.InsufficientPrivilege: "not permitted",
+    errors.QueryCanceled: "too slow: no answer within 1 s",
+    errors.LockNotAvailable: "a catalog is locked",
+}
+
+
+def _codec(server_encoding: str) -> str:
+    """Python's name of a PostgreSQL encoding; UTF-8 where there is none, which shows what it cannot read as �."""
+    name = server_encoding.replace("WIN", "cp") if server_encoding.startswith("WIN") else server_encoding
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return "utf-8"

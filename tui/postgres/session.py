@@ -1,0 +1,262 @@
+"""Connections to PostgreSQL: how they are made, what they answer, and what their failures are called."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg import conninfo
+from psycopg.pq import ExecStatus
+
+from .rows import PgError, safe
+
+CONNECT_TIMEOUT = 10
+"""Seconds until a server that does not answer is given up, where the DSN and PGCONNECT_TIMEOUT say nothing."""
+
+
+class CannotConnect(Exception):
+    """No connection came about; the text says to where and why, without a password."""
+
+
+class ConnectionLost(Exception):
+    """The connection broke; whether the last command took effect is not known from here."""
+
+
+class StatementFailed(Exception):
+    """The server refused a statement; ``error`` is its answer, field by field."""
+
+    def __init__(self, error: PgError) -> None:
+        super().__init__(f"{error.message} (SQLSTATE {error.sqlstate})")
+        self.error = error
+
+
+class Dsn:
+    """Connection parameters as psql takes them (URI or key=value), which never show their password.
+
+    Raises CannotConnect when the text is no DSN.
+    """
+
+    __slots__ = ("_parameters",)
+
+    def __init__(self, text: str = "", **parameters: str) -> None:
+        try:
+            self._parameters = {
+                k: str(v) for k, v in conninfo.conninfo_to_dict(text, **parameters).items() if v
+            }
+        except psycopg.ProgrammingError as error:
+            # libpq quotes the text that it could not read, password and all.
+            why = str(error).split('"')[0].strip() or "not a connection string"
+            raise CannotConnect(f"cannot read the DSN: {why}; write it as psql takes it") from None
+
+    def with_(self, **parameters: str) -> "Dsn":
+        """The same target with some parameters changed."""
+        return Dsn(self.reveal(), **parameters)
+
+    def reveal(self) -> str:
+        """The whole connection string, password included: for libpq alone."""
+        return conninfo.make_conninfo("", **self._parameters)
+
+    def get(self, name: str) -> str | None:
+        """One parameter, never the password."""
+        return None if name in ("password", "sslpassword") else self._parameters.get(name)
+
+    def __str__(self) -> str:
+        hidden = {k: ("***" if k in ("password", "sslpassword") else v) for k, v in self._parameters.items()}
+        return conninfo.make_conninfo("", **hidden)
+
+    def __repr__(self) -> str:
+        return f"Dsn({str(self)!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a statement gave. ``rows`` is the count of its command tag, None where the tag has none."""
+
+    status: str
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A query's answer as text, as psql shows it; ``rows`` at most as many as were asked for, ``count`` all."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who answered. ``system_identifier`` is None where this role may not read it."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    version: int
+    system_identifier: int | None
+
+
+async def connect(
+    dsn: Dsn, *, application_name: str, options: Mapping[str, str] | None = None
+) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    """An autocommit connection under this application_name, with settings given at its start.
+
+    Raises CannotConnect.
+    """
+    settings = "".join(f" -c {name}={value}" for name, value in (options or {}).items())
+    given = dsn.get("options") or os.environ.get("PGOPTIONS", "")
+    parameters = {"application_name": application_name, "options": f"{given}{settings}".strip()}
+    if dsn.get("connect_timeout") is None and "PGCONNECT_TIMEOUT" not in os.environ:
+        parameters["connect_timeout"] = str(CONNECT_TIMEOUT)
+    try:
+        connection = await psycopg.AsyncConnection.connect(dsn.with_(**parameters).reveal(), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise CannotConnect(safe(str(error).strip())) from None
+    # A prepared statement would hide a table that was renamed since; every text is planned anew.
+    connection.prepare_threshold = None
+    return connection
+
+
+class PgSession:
+    """One connection that runs statements one at a time and tells their failures in our own terms."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
+        self._connection = connection
+        self.backend_pid: int = connection.info.backend_pid
+
+    @classmethod
+    async def open(cls, dsn: Dsn, *, application_name: str, options: Mapping[str, str] | None = None) -> Self:
+        """Connects; raises CannotConnect."""
+        return cls(await connect(dsn, application_name=application_name, options=options))
+
+    async def fresh(self) -> None:
+        """The session as psql would find it at the start of a script: no role, setting or temporary table of before."""
+        await self.execute("DISCARD ALL")
+        # Where the server's platform can, it notices within a second that we died, and lets go of our locks.
+        with suppress(StatementFailed):
+            await self.execute("SET client_connection_check_interval = '1s'")
+
+    @property
+    def lost(self) -> bool:
+        """The connection is closed or broken."""
+        return self._connection.closed or self._connection.broken
+
+    def on_notice(self, listener: Callable[[str, str], None]) -> None:
+        """Calls ``listener(severity, message)`` at every notice of the server from now on."""
+        self._connection.add_notice_handler(
+            lambda d: listener(
+                d.severity_nonlocalized or d.severity or "", safe(d.message_primary or "", lines=True)
+            )
+        )
+
+    async def server(self) -> Server:
+        """Who is at the other end."""
+        info = self._connection.info
+        try:
+            answer = await self.query("SELECT system_identifier FROM pg_control_system()")
+            identifier = int(answer.rows[0][0] or 0) or None
+        except StatementFailed:
+            identifier = None
+        local = not info.host or info.host.startswith("/")
+        return Server(
+            "localhost" if local else safe(info.host),
+            info.port,
+            info.dbname,
+            info.user,
+            info.server_version,
+            identifier,
+        )
+
+    async def execute(self, text: str | bytes, parameters: Mapping[str, object] | None = None) -> Result:
+        """Runs one statement; raises StatementFailed or ConnectionLost."""
+        cursor = await self._run(text, parameters)
+        return Result(cursor.statusmessage or "", _count(cursor.statusmessage))
+
+    async def query(
+        self, text: str | bytes, parameters: Mapping[str, object] | None = None, limit: int | None = None
+    ) -> Table:
+        """Runs one statement and reads its rows as text; raises StatementFailed or ConnectionLost."""
+        cursor = await self._run(text, parameters)
+        result = cursor.pgresult
+        if result is None or result.status != ExecStatus.TUPLES_OK:
+            return Table((), (), 0)
+        shown = result.ntuples if limit is None else min(limit, result.ntuples)
+        columns = tuple(
+            safe((result.fname(c) or b"").decode(errors="replace")) for c in range(result.nfields)
+        )
+        rows = tuple(
+            tuple(
+                None if (value := result.get_value(r, c)) is None else value.decode(errors="replace")
+                for c in range(result.nfields)
+            )
+            for r in range(shown)
+        )
+        return Table(columns, rows, result.ntuples)
+
+    async def copy_in(self, text: str, data: str) -> Result:
+        """Runs a COPY … FROM stdin with its data; raises StatementFailed or ConnectionLost."""
+        cursor = self._connection.cursor()
+        try:
+            async with cursor.copy(text.encode()) as copy:
+                await copy.write(data)
+        except psycopg.Error as error:
+            raise self._failure(error, text) from None
+        return Result(cursor.statusmessage or "", _count(cursor.statusmessage))
+
+    async def cancel(self) -> None:
+        """Asks the server to cancel what runs here; the statement then fails with SQLSTATE 57014."""
+        try:
+            await self._connection.cancel_safe(timeout=5)
+        except psycopg.Error:
+            # Nobody there to ask: the statement's own failure will tell.
+            return
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(
+        self, text: str | bytes, parameters: Mapping[str, object] | None
+    ) -> psycopg.AsyncCursor[tuple[object, ...]]:
+        cursor = self._connection.cursor()
+        try:
+            return await cursor.execute(text.encode() if isinstance(text, str) else text, parameters)
+        except psycopg.Error as error:
+            raise self._failure(error, text) from None
+
+    def _failure(self, error: psycopg.Error, text: str | bytes) -> Exception:
+        if self.lost or error.sqlstate is None:
+            return ConnectionLost(safe(str(error).strip()))
+        return StatementFailed(_pg_error(error, text))
+
+
+def _pg_error(error: psycopg.Error, text: str | bytes) -> PgError:
+    diag = error.diag
+    position = diag.statement_position
+    text = text if isinstance(text, str) else text.decode()
+    line = text[: int(position) - 1].count("\n") + 1 if position else None
+    return PgError(
+        sqlstate=error.sqlstate or "",
+        message=safe(diag.message_primary or str(error), lines=True),
+        detail=safe(diag.message_detail or "", lines=True),
+        hint=safe(diag.message_hint or "", lines=True),
+        context=safe(diag.context or "", lines=True),
+        line=line,
+    )
+
+
+def _count(status: str | None) -> int | None:
+    """``UPDATE 12`` counts 12 rows, ``INSERT 0 3`` three; ``ALTER TABLE`` counts none."""
+    last = (status or "").rpartition(" ")[2]
+    return int(last) if last.isdigit() else None

@@ -1,0 +1,279 @@
+"""Owns one private PostgreSQL server for the process that asked for it, and outlives that process just long
+enough to stop the server.
+
+Started as a script by `tui.postgres.embedded`, in a session of its own, so that neither Ctrl-C nor a closing
+terminal reaches it; with the standard library alone, so that it starts in a few hundredths of a second.
+
+It speaks JSON lines. The first on stdin says what to run (``bin``, ``wheel``, ``settings``, ``keep``), later
+ones are ``{"do": "start"}`` and ``{"do": "halt", "mode": …}``. Each is answered on stdout by
+``{"directory": …, "pid": …}`` (pid null: halted) or ``{"error": …}``. The end of stdin means that the owner
+is gone or done: the server is stopped and, unless ``keep``, its directory removed.
+"""
+
+import json
+import os
+import pwd
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, BinaryIO, Final
+
+PORT: Final = 5432
+# sockaddr_un.sun_path has 104 bytes on macOS and 108 on Linux, with the closing zero.
+SOCKET_PATH_MAX: Final = 103
+START_SECONDS: Final = 60.0
+HALT_SECONDS: Final = 10.0
+SIGNALS: Final = {
+    "smart": signal.SIGTERM,
+    "fast": signal.SIGINT,
+    "immediate": signal.SIGQUIT,
+    "kill": signal.SIGKILL,
+}
+# The owner's environment may hold secrets and PG* settings: only what a server needs is handed on.
+ENVIRONMENT: Final = ("PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+
+class Failure(Exception):
+    """Why the server could not be made or started; the text is for the operator."""
+
+
+class Server:
+    """The directory of one server (0700: data, log and socket) and its postmaster."""
+
+    def __init__(self, binaries: Path, *, wheel: bool, settings: Mapping[str, str], keep: bool) -> None:
+        self.keep = keep
+        self._bin = binaries
+        self._postmaster: subprocess.Popen[bytes] | None = None
+        self._user = _server_user()
+        self._environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | {
+            "LC_ALL": "C"
+        }
+        self.directory = _private_directory(for_another_user=self._user is not None)
+        self._data = self.directory / "data"
+        self._log: BinaryIO = (self.directory / "server.log").open("xb", buffering=0)
+        try:
+            self._create(wheel, settings)
+        except BaseException:
+            self.keep = False
+            self.close()
+            raise
+
+    def _create(self, wheel: bool, settings: Mapping[str, str]) -> None:
+        if self._user:
+            os.chown(self.directory, self._user.pw_uid, self._user.pw_gid)
+        if self._user and not self._runs(self._bin / "postgres"):
+            if not wheel:
+                raise Failure(f"user {self._user.pw_name} is not permitted to run {self._bin / 'postgres'}")
+            self._bin = self._copy_wheel()
+        initdb: list[str | Path] = [
+            self._bin / "initdb",
+            "--pgdata",
+            self._data,
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+        ]
+        self._run([*initdb, "--locale=C", "--no-sync", "--no-instructions"])
+        ours = {
+            "listen_addresses": "",
+            "port": str(PORT),
+            "unix_socket_permissions": "0700",
+            "cluster_name": "lockstep",
+        }
+        ours["unix_socket_directories"] = '"' + str(self.directory).replace('"', '""') + '"'
+        lines = "".join(f"{name} = {_quoted(value)}\n" for name, value in {**settings, **ours}.items())
+        # Written by the server's user: root must not follow a link that this user could have laid.
+        self._run(["/bin/sh", "-c", 'cat >> "$1"', "sh", self._data / "postgresql.conf"], text=lines)
+
+    def start(self) -> int:
+        """Start the postmaster and wait until it accepts connections; return its process id."""
+        if self._postmaster and self._postmaster.poll() is None:
+            raise Failure("the server is already running")
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            before = self._log.tell()
+            self._postmaster = self._spawn([self._bin / "postgres", "-D", self._data])
+            while self._postmaster.poll() is None and time.monotonic() < deadline:
+                if self._ready(self._postmaster.pid):
+                    return self._postmaster.pid
+                time.sleep(0.01)
+            with Path(self._log.name).open(errors="replace") as log:
+                log.seek(before)
+                said = log.read()[-2000:].strip()
+            # After kill -9 of the postmaster its backends hold the shared memory for a moment.
+            if (
+                self._postmaster.poll() is None
+                or "is still in use" not in said
+                or time.monotonic() > deadline
+            ):
+                self.halt("immediate")
+                raise Failure(f"the server did not start: {said or 'it wrote nothing to its log'}")
+            time.sleep(0.05)
+
+    def halt(self, mode: str) -> None:
+        """Stop the postmaster by the signal of `mode`, harder when it is not gone after 10 seconds."""
+        if self._postmaster is None:
+            return
+        for number in (SIGNALS[mode], signal.SIGQUIT, signal.SIGKILL):
+            if self._postmaster.poll() is None:
+                self._postmaster.send_signal(number)
+                try:
+                    self._postmaster.wait(HALT_SECONDS)
+                except subprocess.TimeoutExpired:
+                    continue
+        self._postmaster = None
+
+    def close(self) -> None:
+        """Stop the server; remove what it leaves behind, but for data and log when they are to be kept."""
+        # A server whose data is thrown away needs no shutdown checkpoint.
+        self.halt("fast" if self.keep else "immediate")
+        self._log.close()
+        doomed = self.directory / "install" if self.keep else self.directory
+        for _ in range(50):
+            shutil.rmtree(doomed, ignore_errors=True)
+            if not doomed.exists():
+                return
+            time.sleep(0.1)  # a backend orphaned by kill -9 of its postmaster may still be writing
+
+    def _ready(self, pid: int) -> bool:
+        # The postmaster's own sign, which pg_ctl waits for too: line 1 is its pid, line 8 its status.
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except (OSError, UnicodeDecodeError):
+            return False
+        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
+
+    def _runs(self, program: Path) -> bool:
+        try:
+            self._run([program, "--version"])
+        except (OSError, Failure):
+            return False
+        return True
+
+    def _copy_wheel(self) -> Path:
+        """Copy what the server needs of a wheel that its user cannot reach; give the copy's bin directory."""
+        assert self._user is not None
+        prefix = self._bin.parent
+        package = prefix.parent
+        install = self.directory / "install"
+        for part in ("lib", "share"):
+            target = install / package.name / prefix.name / part
+            skipped = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig")
+            shutil.copytree(prefix / part, target, symlinks=True, ignore=skipped)
+        target = install / package.name / prefix.name / "bin"
+        target.mkdir()
+        for program in ("initdb", "postgres"):
+            shutil.copy(self._bin / program, target)
+        # Where a wheel keeps its shared libraries: auditwheel beside the package, delocate inside it.
+        for libraries in (package.with_name(package.name + ".libs"), package / ".dylibs"):
+            if libraries.is_dir():
+                shutil.copytree(libraries, install / libraries.relative_to(package.parent), symlinks=True)
+        for path in (install, *install.rglob("*")):
+            os.chown(path, self._user.pw_uid, self._user.pw_gid, follow_symlinks=False)
+        return target
+
+    def _spawn(self, command: list[str | Path], **more: Any) -> subprocess.Popen[bytes]:
+        if self._user:
+            more |= {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+        plumbing = {"stdin": subprocess.DEVNULL, "stdout": self._log, "stderr": self._log, **more}
+        return subprocess.Popen(  # noqa: S603
+            list(map(str, command)), cwd=self.directory, env=self._environment, umask=0o077, **plumbing
+        )
+
+    def _run(self, command: list[str | Path], text: str = "") -> None:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with self._spawn(command, **pipes) as process:
+            try:
+                said, _ = process.communicate(text.encode())
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            raise Failure(f"{Path(command[0]).name} failed: {said.decode(errors='replace').strip()}")
+
+
+def _server_user() -> pwd.struct_passwd | None:
+    """The user to run the server as when we are root, which PostgreSQL refuses; else None: ourselves."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "_postgres", "nobody"):
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise Failure("PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it as")
+
+
+def _private_directory(*, for_another_user: bool) -> Path:
+    for parent in (Path(tempfile.gettempdir()).resolve(), Path("/tmp")):  # noqa: S108
+        fits = len(os.fsencode(parent / "lockstep-12345678" / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_MAX
+        if fits and (
+            not for_another_user or all(p.stat().st_mode & 0o001 for p in (parent, *parent.parents))
+        ):
+            return Path(tempfile.mkdtemp(prefix="lockstep-", dir=parent))
+    raise Failure("there is no directory for temporary files that the server's user can reach")
+
+
+def _quoted(value: str) -> str:
+    """A value of postgresql.conf, quoted as guc-file.l reads it."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n") + "'"
+
+
+def _requests() -> Iterator[dict[str, Any]]:
+    """What the owner asks, until its end of the pipe is closed or it is gone."""
+    owner = os.getppid()
+    buffer = b""
+    while True:
+        # A forked child of the owner may hold the pipe open, so the owner's death is looked at as well.
+        if not select.select([0], [], [], 1.0)[0]:
+            if os.getppid() != owner:
+                return
+            continue
+        if not (piece := os.read(0, 65536)):
+            return
+        *lines, buffer = (buffer + piece).split(b"\n")
+        yield from map(json.loads, lines)
+
+
+def _answer(message: Mapping[str, object]) -> None:
+    with suppress(BrokenPipeError):  # the end of stdin will tell the same
+        os.write(1, json.dumps(message).encode() + b"\n")
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def main() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGTERM, _leave)
+    server: Server | None = None
+    try:
+        for request in _requests():
+            try:
+                if server is None:
+                    binaries = Path(request.pop("bin"))
+                    server = Server(binaries, **request)
+                    pid: int | None = server.start()
+                elif request["do"] == "start":
+                    pid = server.start()
+                else:
+                    server.halt(request["mode"])
+                    pid = None
+                _answer({"directory": str(server.directory), "pid": pid})
+            except (Failure, OSError) as error:
+                _answer({"error": str(error)})
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if server:
+            server.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""From the tables of a ``runbook.toml`` to the runbook: what holds between tables, and the scripts."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from tui.runbook.findings import Finding, nearest_or_all, quoted
+from tui.runbook.inclusion import RUNBOOK_FILE
+from tui.runbook.model import (
+    AFTER_BACK,
+    AFTER_END,
+    ChecklistItem,
+    Expect,
+    Expectation,
+    Phase,
+    Requires,
+    Rollback,
+    Runbook,
+    Safety,
+    Script,
+    Step,
+    Verification,
+)
+from tui.runbook.schema import (
+    ELEMENTS,
+    ChecklistTable,
+    ExpectTable,
+    Problem,
+    RollbackTable,
+    RunbookTable,
+    SafetyTable,
+    StepTable,
+    Table,
+    VerificationTable,
+    check,
+    expectation,
+)
+from tui.runbook.scripts import Scripts, Source
+from tui.runbook.toml_lines import Key, Place
+from tui.runbook.values import Unfit, kind
+
+_T = TypeVar("_T", bound=Table)
+_NOTHING = Script("", "", ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Element(Generic[_T]):
+    """One ``[[table]]`` without what is wrong in it, where it stands, and all its keys, wrong ones too."""
+
+    table: _T
+    at: tuple[Key, ...]
+    given: frozenset[str]
+    item: str | None
+
+
+class Builder:
+    """Makes one runbook and adds what is wrong to ``findings``; with an error there it is not to be used."""
+
+    def __init__(
+        self, root: Path, raw: dict[str, Any], places: dict[tuple[Key, ...], Place], findings: list[Finding]
+    ) -> None:
+        self._root = root
+        self._raw = raw
+        self._places = places
+        self._findings = findings
+        self._scripts = Scripts(root, findings)
+
+    def runbook(self) -> Runbook:
+        top = check(RunbookTable, {key: value for key, value in self._raw.items() if key not in ELEMENTS})
+        self._problems((), top.problems, None)
+        checklist = self._elements("checklist", ChecklistTable)
+        steps = self._elements("step", StepTable)
+        verifications = self._elements("verification", VerificationTable)
+        rollbacks = self._elements("rollback", RollbackTable)
+        if not self._raw.get("step", ()) and isinstance(self._raw.get("step", []), list):
+            self._error((), "there is no step", "add a [[step]] with id, title and sql")
+        self._refuse_same_ids([*checklist, *steps, *verifications, *rollbacks])
+        ids = [element.item for element in steps if element.item is not None]
+        safety = _safety(Safety(), top.table.safety)
+        requires = top.table.requires
+        runbook = Runbook(
+            path=self._root,
+            name=top.table.name or "",
+            window=top.table.window or math.inf,
+            requires=Requires(requires.server, tuple(requires.extensions or ())) if requires else Requires(),
+            production=top.table.production or False,
+            safety=safety,
+            checklist=tuple(self._checklist_item(element, ids) for element in checklist),
+            steps=tuple(self._step(element, safety) for element in steps),
+            verifications=tuple(self._verification(element, ids) for element in verifications),
+            rollbacks=tuple(self._rollback(element, ids) for element in rollbacks),
+        )
+        self._refuse_same_undoes(rollbacks)
+        self._warn_untested(runbook, steps)
+        return runbook
+
+    def _elements(self, name: str, model: type[_T]) -> list[_Element[_T]]:
+        value = self._raw.get(name, [])
+        if not isinstance(value, list):
+            self._error(
+                (name,),
+                f"`{name}` is {kind(value)}, not a list of tables",
+                f"write [[{name}]] in double brackets",
+            )
+            return []
+        elements = []
+        for index, raw in enumerate(value):
+            at = (name, index)
+            if not isinstance(raw, dict):
+                self._error(at, f"`{name}` holds {kind(raw)}, not a table", f"write [[{name}]] above each table")
+                continue
+            checked = check(model, raw)
+            item = raw["id"] if isinstance(raw.get("id"), str) else None
+            self._problems(at, checked.problems, item)
+            elements.append(_Element(checked.table, at, checked.given, item))
+        return elements
+
+    def _refuse_same_ids(self, elements: Iterable[_Element[Any]]) -> None:
+        first: dict[str, int | None] = {}
+        for element in sorted(elements, key=lambda element: self._line((*element.at, "id")) or 0):
+            if element.item is None:
+                continue
+            line = self._line((*element.at, "id"))
+            if element.item in first:
+                self._error(
+                    (*element.at, "id"),
+                    f"the id {quoted(element.item)} is already taken in line {first[element.item]}",
+                    "ids are unique over checklist, steps, verifications and rollbacks: choose another",
+                    element.item,
+                )
+            else:
+                first[element.item] = line
+
+    def _checklist_item(self, element: _Element[ChecklistTable], steps: list[str]) -> ChecklistItem:
+        table, given = element.table, element.given
+        if {"sql", "command"} <= given:
+            self._at(element, "command", "`sql` and `command` exclude each other", "keep one; make two items of it")
+        if "sql" in given and "expect" not in given:
+            self._at(
+                element,
+                "sql",
+                "`sql` without `expect`",
+                "add what the query must give: expect = { value = 0 }",
+            )
+        if "expect" in given and "sql" not in given:
+            mend = (
+                "take it out: a command is judged by its exit code" if "command" in given else "add the query as `sql`"
+            )
+            self._at(element, "expect", "`expect` without `sql`", mend)
+        if table.step is not None:
+            if table.phase is not None and table.phase != "during":
+                self._at(
+                    element,
+                    "step",
+                    f"`step` with phase {quoted(table.phase)}",
+                    'set phase = "during", or take it out',
+                )
+            self._refuse_unknown(element, "step", table.step, steps)
+        expect = self._expect(element)
+        if expect is not None and expect.kind is Expectation.SAME_AS_BEFORE:
+            mend = "use another expectation, or make it a [[verification]]"
+            self._at(element, "expect", "a checklist item has no `same_as_before`", mend)
+        return ChecklistItem(
+            id=table.id or "",
+            phase=Phase(table.phase or Phase.BEFORE),
+            title=table.title or "",
+            detail=table.detail or "",
+            required=table.required is not False,
+            sql=None if table.sql is None else self._scripts.query(self._source(element, "sql", table.sql)),
+            expect=expect,
+            command=table.command,
+            step=table.step,
+        )
+
+    def _step(self, element: _Element[StepTable], safety: Safety) -> Step:
+        table = element.table
+        transaction = table.transaction is not False
+        return Step(
+            id=table.id or "",
+            title=table.title or "",
+            sql=_NOTHING if table.sql is None else self._changes(element, "sql", table.sql, transaction),
+            rollback=None
+            if table.rollback is None
+            else self._changes(element, "rollback", table.rollback, transaction),
+            transaction=transaction,
+            expected=table.expected,
+            safety=_safety(safety, table.safety),
+        )
+
+    def _changes(self, element: _Element[StepTable], key: str, value: str, transaction: bool) -> Script:
+        source = self._source(element, key, value)
+        if not transaction:
+            return self._scripts.statement_by_statement(source)
+        return self._scripts.transactional(source, "move it to a step of its own with transaction = false")
+
+    def _verification(self, element: _Element[VerificationTable], steps: list[str]) -> Verification:
+        table = element.table
+        if table.after is not None and table.after not in (AFTER_END, AFTER_BACK):
+            self._refuse_unknown(element, "after", table.after, [*steps, AFTER_END, AFTER_BACK])
+        return Verification(
+            id=table.id or "",
+            title=table.title or "",
+            sql=_NOTHING if table.sql is None else self._scripts.query(self._source(element, "sql", table.sql)),
+            after=table.after or AFTER_END,
+            expect=self._expect(element) or Expect(Expectation.EMPTY, True),
+        )
+
+    def _rollback(self, element: _Element[RollbackTable], steps: list[str]) -> Rollback:
+        table = element.table
+        if table.undoes is not None:
+            self._judge_undoes(element, table.undoes, steps)
+        elsewhere = "make it the own `rollback` of a step with transaction = false"
+        return Rollback(
+            id=table.id or "",
+            title=table.title or "",
+            undoes=tuple(table.undoes or ()),
+            sql=_NOTHING
+            if table.sql is None
+            else self._scripts.transactional(self._source(element, "sql", table.sql), elsewhere),
+        )
+
+    def _judge_undoes(self, element: _Element[RollbackTable], undoes: list[str], steps: list[str]) -> None:
+        if not undoes:
+            self._at(element, "undoes", "`undoes` is empty", f"name the steps: {nearest_or_all('', steps)}")
+        for step in dict.fromkeys(undoes):
+            self._refuse_unknown(element, "undoes", step, steps)
+            if undoes.count(step) > 1:
+                self._at(element, "undoes", f"`undoes` names {quoted(step)} twice", "take one out")
+        positions = sorted({steps.index(step) for step in undoes if step in steps})
+        between = [steps[p] for p in range(positions[0], positions[-1]) if p not in positions] if positions else []
+        if between and all(step in steps for step in undoes):
+            names = ", ".join(quoted(step) for step in between[:5])
+            self._at(
+                element,
+                "undoes",
+                f"`undoes` leaves out {names} in between",
+                "undo a run of steps without a gap, or write one [[rollback]] for each run",
+            )
+
+    def _refuse_same_undoes(self, rollbacks: list[_Element[RollbackTable]]) -> None:
+        first: dict[frozenset[str], int | None] = {}
+        for element in rollbacks:
+            undone = frozenset(element.table.undoes or ())
+            if undone and undone in first:
+                what = f"the rollback in line {first[undone]} undoes the same steps"
+                self._at(element, "undoes", what, "keep one, or Lockstep could not choose")
+            first.setdefault(undone, self._line((*element.at, "undoes")))
+
+    def _warn_untested(self, runbook: Runbook, elements: list[_Element[StepTable]]) -> None:
+        mends = {
+            "no rollback": "add `rollback`, or a [[rollback]] that undoes it",
+            "no verification": "add a [[verification]] after it, after a later step or after the end",
+        }
+        for element, step in zip(elements, runbook.steps, strict=True):
+            if not step.id:
+                continue
+            given = {"no rollback"} if "rollback" in element.given else set()
+            missing = [what for what in runbook.untested(step) if what not in given]
+            if missing:
+                self._findings.append(
+                    Finding(
+                        "warning",
+                        RUNBOOK_FILE,
+                        self._line(element.at),
+                        f"step {quoted(step.id)} is untested: {', '.join(missing)}",
+                        "; ".join(mends[what] for what in missing),
+                        step.id,
+                    )
+                )
+
+    def _expect(self, element: _Element[ChecklistTable] | _Element[VerificationTable]) -> Expect | None:
+        table: ExpectTable | None = element.table.expect
+        if table is None:
+            return None
+        try:
+            return expectation(table)
+        except Unfit as unfit:
+            self._at(element, "expect", f"`expect` {unfit.what}", unfit.mend)
+            return None
+
+    def _refuse_unknown(self, element: _Element[Any], key: str, step: str, steps: list[str]) -> None:
+        if step not in steps:
+            self._at(element, key, f"`{key}` names {quoted(step)}, which is no step", nearest_or_all(step, steps))
+
+    def _source(self, element: _Element[Any], key: str, value: str) -> Source:
+        at = (*element.at, key)
+        return Source(value, self._places.get(at) or Place(self._line(at) or 1), element.item)
+
+    def _problems(self, at: tuple[Key, ...], problems: Iterable[Problem], item: str | None) -> None:
+        for problem in problems:
+            self._error((*at, *problem.at), problem.what, problem.mend, item)
+
+    def _at(self, element: _Element[Any], key: str, what: str, mend: str) -> None:
+        self._error((*element.at, key), what, mend, element.item)
+
+    def _error(self, at: tuple[Key, ...], what: str, mend: str, item: str | None = None) -> None:
+        self._findings.append(Finding("error", RUNBOOK_FILE, self._line(at), what, mend, item))
+
+    def _line(self, at: tuple[Key, ...]) -> int | None:
+        """The line of that key, else of the innermost table around it that stands in the file."""
+        while at:
+            if (place := self._places.get(at)) is not None:
+                return place.line
+            at = at[:-1]
+        return None
+
+
+def _safety(base: Safety, table: SafetyTable | None) -> Safety:
+    return base if table is None else replace(base, **table.model_dump(include=table.model_fields_set))

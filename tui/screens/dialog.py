@@ -1,0 +1,162 @@
+"""One question over the console, with the harmless answer as the default; behind it everything goes on moving."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input
+
+from tui.postgres.rows import safe
+from tui.widgets.line import Line
+from tui.widgets.lines import Lines
+
+from .held import HeldKey
+
+NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An answer. ``harmless`` is the default; ``danger`` changes the database or somebody's session."""
+
+    id: str
+    label: str
+    kind: Literal["harmless", "act", "danger"] = "act"
+    needs_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    choice: str
+    text: str = ""
+
+    @property
+    def no(self) -> bool:
+        return self.choice == NO
+
+
+class DialogBody(Lines):
+    can_focus = False
+
+
+class Dialog(ModalScreen[Answer]):
+    """``body`` is asked again every second, so that a clock in it goes on. Escape is always the harmless answer.
+
+    ``accepts`` judges the typed text and gives a complaint, or nothing; with ``at_once`` Enter in the field answers
+    with the last choice, else it only leads to it.
+    """
+
+    CSS_PATH = "dialog.tcss"
+    AUTO_FOCUS = None
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "harmless", "No", id="dialog.no", show=False),
+        Binding("left", "app.focus_previous", "Previous", id="dialog.previous", show=False),
+        Binding("right", "app.focus_next", "Next", id="dialog.next", show=False),
+        Binding("enter", "answer", "Answer", id="dialog.answer", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        body: Callable[[int], list[Line]],
+        choices: Sequence[Choice],
+        held: HeldKey,
+        *,
+        prompt: str | None = None,
+        text: str = "",
+        accepts: Callable[[str], str] = lambda text: "",
+        at_once: bool = False,
+    ) -> None:
+        super().__init__()
+        self._title = title
+        self._body = body
+        self._choices = choices
+        self._held = held
+        self._prompt = prompt
+        self._text = text
+        self._accepts = accepts
+        self._at_once = at_once
+        self._complaint = ""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield DialogBody(id="dialog-body")
+            if self._prompt is not None:
+                yield Input(self._text, placeholder=self._prompt, id="dialog-input", max_length=500)
+            with Horizontal(id="dialog-choices"):
+                for choice in self._choices:
+                    label = Content(f" {safe(choice.label)} ")
+                    yield Button(label, id=f"choice-{choice.id}", classes=f"-{choice.kind}", compact=True)
+
+    def on_mount(self) -> None:
+        box = self.query_one("#dialog")
+        box.border_title = Content(f" {safe(self._title)} ")  # type: ignore[assignment]
+        box.set_class(any(choice.kind == "danger" for choice in self._choices), "-danger")
+        self.query_one(DialogBody).show(self._lines)
+        self._held.rest()
+        self.set_interval(1.0, self.refresh_body)
+        if self._prompt is not None:
+            self.query_one(Input).focus()
+        else:
+            self.query_one(f"#choice-{self._choices[0].id}").focus()
+
+    def refresh_body(self) -> None:
+        """Ask the body again."""
+        self.query_one(DialogBody).rebuild()
+
+    def _lines(self, width: int) -> list[Line]:
+        lines = self._body(width)
+        if self._complaint:
+            lines = [*lines, Line(self._complaint, "bad")]
+        body = self.query_one(DialogBody)
+        body.styles.height = max(1, min(len(lines), self.size.height - 8))
+        return lines
+
+    def action_harmless(self) -> None:
+        self._leave(Answer(NO))
+
+    def action_answer(self) -> None:
+        if not self._held.takes():
+            return
+        focused = self.focused
+        if isinstance(focused, Button):
+            focused.press()
+        elif isinstance(focused, Input):
+            self._typed(focused.value)
+
+    def _typed(self, text: str) -> None:
+        if self._complains(text):
+            return
+        last = self._choices[-1]
+        if self._at_once:
+            self._leave(Answer(last.id, text))
+        else:
+            self.query_one(f"#choice-{last.id}").focus()
+
+    def _complains(self, text: str) -> bool:
+        self._complaint = self._accepts(text)
+        self.refresh_body()
+        return bool(self._complaint)
+
+    def on_input_changed(self) -> None:
+        if self._complaint:
+            self._complaint = ""
+            self.refresh_body()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        choice = next(c for c in self._choices if event.button.id == f"choice-{c.id}")
+        text = self.query_one(Input).value if self._prompt is not None else ""
+        if choice.needs_text and self._complains(text):
+            self.query_one(Input).focus()
+            return
+        self._leave(Answer(choice.id, text))
+
+    def _leave(self, answer: Answer) -> None:
+        self._held.rest()
+        self.dismiss(answer)

@@ -1,0 +1,100 @@
+"""Four figures with their last minute: sessions blocked, WAL, replication lag, transactions a second."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from tui.engine.sample import Sample
+
+from .line import Line, Role
+from .words import duration, number, size
+
+_BARS = "▁▂▃▄▅▆▇█"
+_KEPT = 60
+
+
+def sparkline(values: Iterable[float | None], width: int) -> str:
+    """The last ``width`` values, the highest of them as a full bar; a gap where nothing is known."""
+    shown = list(values)[-width:]
+    top = max((v for v in shown if v is not None), default=0.0)
+    bars = "".join(
+        " " if v is None else _BARS[round((len(_BARS) - 1) * v / top) if top > 0 else 0] for v in shown
+    )
+    return bars.rjust(width)
+
+
+class History:
+    """What the gauges remember."""
+
+    def __init__(self) -> None:
+        self.blocked: deque[float | None] = deque(maxlen=_KEPT)
+        self.wal: deque[float | None] = deque(maxlen=_KEPT)
+        self.lag: deque[float | None] = deque(maxlen=_KEPT)
+        self.tps: deque[float | None] = deque(maxlen=_KEPT)
+        self._sample: Sample | None = None
+
+    def add(self, sample: Sample) -> None:
+        """Remember one sample's figures."""
+        self._sample = sample
+        self.blocked.append(sample.blocked_sessions)
+        self.wal.append(sample.wal_rate)
+        self.lag.append(sample.replica_lag)
+        self.tps.append(sample.transaction_rate)
+
+    def line(self, width: int) -> Line:
+        """One row; each gauge has a quarter of it, the last one what remains."""
+        sample = self._sample
+        if sample is None:
+            return Line(" no sample yet", "dim").pad(width)
+        gauges: list[tuple[str, deque[float | None], str, Role]] = [
+            (
+                "blocked",
+                self.blocked,
+                _count(sample.blocked_sessions),
+                "warn" if sample.blocked_sessions else "",
+            ),
+            ("WAL", self.wal, f"{size(sample.wal_rate)}/s" if sample.wal_rate is not None else "", ""),
+            (_lag_name(sample), self.lag, _lag(sample), ""),
+            ("tps", self.tps, _count(sample.transaction_rate), ""),
+        ]
+        line = Line()
+        cell = width // len(gauges)
+        for name, values, figure, role in gauges:
+            piece = Line(f" {name} ", "dim")
+            if figure:
+                bars = cell - piece.cells - max(len(figure), 3) - 3
+                piece.add(sparkline(values, max(0, bars)), role or "us").add(f" {figure}", role or "strong")
+            else:
+                piece.add(f"n/a {_why(sample, name)}", "dim")
+            line.extend(piece.pad(cell))
+        return line.pad(width)
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else number(round(value))
+
+
+def _lag(sample: Sample) -> str:
+    return duration(sample.replica_lag) if sample.replica_lag is not None else ""
+
+
+def _lag_name(sample: Sample) -> str:
+    return f"lag {sample.replicas[0].application_name[:8]}" if len(sample.replicas) == 1 else "lag"
+
+
+_SOURCES = {
+    "blocked": ("activity", "locks"),
+    "WAL": ("counters",),
+    "lag": ("replication", "replicas"),
+    "tps": ("counters",),
+}
+
+
+def _why(sample: Sample, gauge: str) -> str:
+    """Why a figure is missing, in the sampler's words where it has some."""
+    names = _SOURCES.get(gauge.split()[0], ())
+    for source in sample.missing:
+        if source.name in names:
+            return source.why
+    if gauge.startswith("lag"):
+        return "no replica" if not sample.replicas else "not known yet"
+    return "not known yet"

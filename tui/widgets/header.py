@@ -1,0 +1,104 @@
+"""The head of the console: whose database, how long the window has left, and when the decision to go back must fall."""
+
+from datetime import timedelta
+
+from .line import Line, Role, join, spread
+from .view import View
+from .words import clock, duration, running
+
+
+def header_lines(view: View, width: int) -> list[Line]:
+    """Two rows; one on a narrow screen."""
+    if width < 100:
+        return [_narrow(view, width)]
+    return [_target(view, width), _window(view, width)]
+
+
+def _target(view: View, width: int) -> Line:
+    opened = view.state.opened
+    if opened is None:
+        return Line(" connecting …", "dim").pad(width)
+    target = opened.target
+    left = Line(" ").extend(_environment(view, "PRODUCTION", "NOT PRODUCTION"))
+    left.add(f"  {target.database}", "strong").add(
+        f" on {target.host}:{target.port} · PostgreSQL {target.version}"
+    )
+    right = Line(f"operator: {view.state.operator} ")
+    title = Line(opened.title, "strong").cut(max(10, width // 3))
+    room = width - right.cells - 3
+    gap = max(3, (width - title.cells) // 2 - left.cells)
+    middle = Line().extend(left.cut(max(10, room - title.cells - 3)))
+    middle.add(" " * min(gap, max(1, room - middle.cells - title.cells))).extend(title)
+    return spread(middle, right, width)
+
+
+def _environment(view: View, production: str, other: str) -> Line:
+    opened = view.state.opened
+    if opened is not None and opened.target.production:
+        badge = Line(f" {production} ", "badge-bad")
+    else:
+        badge = Line(f" {other} ", "badge-plain")
+    return badge.add(" ").add(" PAUSED ", "badge-warn") if view.state.paused else badge
+
+
+def _window(view: View, width: int) -> Line:
+    state = view.state
+    if state.opened is None:
+        return Line().pad(width)
+    ends, began = state.window_ends_at, state.window_opened_at
+    if ends is None or began is None:
+        return Line(f" window {running(state.opened.window)}, not open yet", "dim").pad(width)
+    gone = (view.now - began).total_seconds()
+    left = (ends - view.now).total_seconds()
+    text = Line(f" window {clock(began)} → {clock(ends)}   ")
+    bar = max(10, min(40, width // 4))
+    done = max(0, min(bar, int(bar * gone / max(1.0, state.opened.window))))
+    role = _window_role(left, state.opened.window)
+    text.add("█" * done, role or "us").add("░" * (bar - done), "rule")
+    text.add(f"  {running(gone)} gone · ").extend(_left(left, role))
+    return spread(text, _way_back(view).add(" "), width)
+
+
+def _window_role(left: float, window: float) -> Role:
+    if left < 0:
+        return "bad"
+    return "warn" if left < window / 4 else ""
+
+
+def _left(left: float, role: Role) -> Line:
+    return (
+        Line(f"{running(-left)} OVER", "badge-bad")
+        if left < 0
+        else Line(f"{running(left)} left", role or "strong")
+    )
+
+
+def _way_back(view: View) -> Line:
+    """Only a measured way back gives a moment; without one there is none to show."""
+    ends = view.state.window_ends_at
+    if ends is None or view.way_back is None or not view.state.applied:
+        return Line("roll back by —", "dim")
+    by = ends - timedelta(seconds=view.way_back)
+    left = (by - view.now).total_seconds()
+    if left < 0:
+        return Line(f"way back no longer fits ({duration(view.way_back)})", "bad")
+    return Line(f"roll back by {clock(by)}", "warn" if left < 300 else "").add(
+        f" ({running(left)} from now)", "dim"
+    )
+
+
+def _narrow(view: View, width: int) -> Line:
+    opened = view.state.opened
+    if opened is None:
+        return Line(" connecting …", "dim").pad(width)
+    target = opened.target
+    left = Line(" ").extend(_environment(view, "PROD", "NOT PROD"))
+    left.add(f" {target.database}", "strong").add(f"@{target.host} · {target.version}")
+    ends = view.state.window_ends_at
+    if ends is None:
+        return spread(left, Line(f"window {running(opened.window)}, not open ", "dim"), width)
+    remaining = (ends - view.now).total_seconds()
+    right = [_left(remaining, _window_role(remaining, opened.window))]
+    if view.way_back is not None and view.state.applied:
+        right.append(Line(f"roll back by {clock(ends - timedelta(seconds=view.way_back))}"))
+    return spread(left, join(right, " · ").add(" "), width)

@@ -1,0 +1,243 @@
+"""The lock tree: who blocks us above, whom we block below; a sentence on top that says it in words."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from tui.engine.sample import LockNode, Sample
+from tui.engine.state import RunState
+
+from .line import Line, Role, spread, wrap
+from .lines import CursorLines
+from .words import counted, duration, running
+
+# As many children as one looks at; a queue of hundreds is one line and a figure.
+_SHOWN = 8
+_DEEPEST = 10
+
+Path = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRow:
+    """A node with the branch that leads to it, or the fold of the children that are not shown."""
+
+    path: Path
+    branch: str
+    node: LockNode | None
+    hidden: int = 0
+
+
+def tree_rows(roots: Sequence[LockNode], unfolded: set[Hashable]) -> list[TreeRow]:
+    """The tree as rows, each node's first children only, unless its path is in ``unfolded``."""
+    rows: list[TreeRow] = []
+    for root in roots:
+        _grow(root, (root.pid,), "", "", unfolded, rows)
+    return rows
+
+
+def _grow(
+    node: LockNode, path: Path, branch: str, below: str, unfolded: set[Hashable], rows: list[TreeRow]
+) -> None:
+    rows.append(TreeRow(path, branch, node))
+    if len(path) > _DEEPEST:
+        return
+    children = node.children
+    # A fold that hides one single row would take the place of that row.
+    shown = children if path in unfolded or len(children) <= _SHOWN + 1 else children[:_SHOWN]
+    hidden = len(children) - len(shown)
+    for position, child in enumerate(shown):
+        last = position == len(shown) - 1 and not hidden
+        stroke = "▶" if child.ours else "┄" if child.soft else "─"
+        branched = f"{below}{'└' if last else '├'}{stroke} "
+        _grow(child, (*path, child.pid), branched, f"{below}{'  ' if last else '│ '} ", unfolded, rows)
+    if hidden:
+        rows.append(TreeRow(path, f"{below}└─ ", None, hidden))
+
+
+class LockPane(CursorLines):
+    """Fed by samples; the cursor stays on its session, and is gone when the session is."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.sample: Sample | None = None
+        self.state = RunState()
+        self._rows: list[TreeRow] = []
+
+    def on_mount(self) -> None:
+        self.show(self._content)
+
+    def feed(self, sample: Sample | None, state: RunState) -> None:
+        """Draw another sample."""
+        self.sample, self.state = sample, state
+        self.rebuild()
+        self._follow()
+        self.place()
+
+    @property
+    def selected(self) -> LockNode | None:
+        """The node under the cursor."""
+        if self.cursor is None:
+            return None
+        return next(
+            (row.node for row in self._rows if row.node is not None and _key(row) == self.cursor), None
+        )
+
+    @property
+    def nodes(self) -> int:
+        """How many rows the tree has now."""
+        return len(self._rows)
+
+    def _follow(self) -> None:
+        """A session that moved to another place in the tree keeps the cursor."""
+        if self.cursor is None or self.cursor in self.keys or not isinstance(self.cursor, tuple):
+            return
+        pid = self.cursor[-1]
+        self.cursor = next((_key(row) for row in self._rows if row.path[-1] == pid and row.node), None)
+
+    def action_unfold(self) -> None:
+        if isinstance(self.cursor, tuple):
+            path = self.cursor[1:] if self.cursor[0] == "more" else self.cursor
+            self.unfolded.add(path)
+            if self.cursor[0] == "more":
+                self.cursor = path
+            self.rebuild()
+            self.place()
+
+    def _content(self, width: int) -> Sequence[Line]:
+        sample = self.sample
+        if sample is None:
+            self.keys, self._rows = (), []
+            return [Line(" no look at the server yet", "dim")]
+        head = self._sentence(sample, width)
+        self._rows = tree_rows(sample.tree.roots, self.unfolded)
+        if not self._rows:
+            body = _quiet(sample, width)
+            self.keys = [None] * (len(head) + len(body))
+            return [*head, *body]
+        self.keys = [*([None] * len(head)), *(_key(row) for row in self._rows)]
+        columns = _Columns.fit(self._rows, width)
+        return [*head, *(columns.line(row, width) for row in self._rows)]
+
+    def _sentence(self, sample: Sample, width: int) -> list[Line]:
+        tree = sample.tree
+        role: Role = "strong" if tree.roots else "dim"
+        lines = wrap(tree.sentence, width - 2, role, indent=" ", limit=3)
+        guard = self._guard(sample)
+        if guard.parts:
+            room = width - lines[-1].cells - 2
+            if guard.cells < room:
+                lines[-1] = spread(lines[-1], guard, width)
+            else:
+                lines.append(spread(Line(), guard, width))
+        return [*lines, Line()]
+
+    def _guard(self, sample: Sample) -> Line:
+        """How near the pile-up guard is to giving our locks back."""
+        script = self.state.script
+        if script is None or not script.active or not sample.tree.queued:
+            return Line()
+        plans = [s.plan for s in self.state.steps if s.plan.id in script.started.steps]
+        if not plans:
+            return Line()
+        sessions = max(p.max_blocked_sessions for p in plans)
+        seconds = max(p.max_blocked_for for p in plans)
+        near = sample.tree.queued > 0.7 * sessions or (sample.tree.oldest or 0.0) > 0.7 * seconds
+        text = f"guard: {sample.tree.queued} of {counted(sessions, 'session')}, "
+        return Line(text + f"{duration(sample.tree.oldest)} of {seconds:g} s ", "warn" if near else "dim")
+
+
+def _key(row: TreeRow) -> tuple[object, ...]:
+    return row.path if row.node is not None else ("more", *row.path)
+
+
+def _quiet(sample: Sample, width: int) -> list[Line]:
+    """Nobody waits: how many are connected, and whose transactions are the oldest, for they will be in the way."""
+    sessions = [s for s in sample.sessions if s.backend_type == "client backend"]
+    active = sum(s.state == "active" for s in sessions)
+    idle = [s for s in sessions if s.state.startswith("idle in transaction")]
+    line = Line(f" {counted(len(sessions), 'session')}, {active} active, ", "dim")
+    line.add(
+        f"{len(idle)} idle in transaction",
+        "warn" if any(_old(s.transaction_seconds) for s in idle) else "dim",
+    )
+    if sample.counters is not None:
+        line.add(f"; {sample.counters.connections} of {sample.counters.max_connections} connections", "dim")
+    lines = [line.cut(width)]
+    open_ones = [s for s in sessions if s.transaction_seconds is not None]
+    oldest = sorted(open_ones, key=lambda s: s.transaction_seconds or 0.0, reverse=True)[:12]
+    for session in oldest:
+        row = (
+            Line("   ")
+            .column(str(session.pid), 8)
+            .column(session.application_name or session.user, 18)
+            .add(" ")
+        )
+        row.column(
+            session.state, 20, "warn" if session in idle and _old(session.transaction_seconds) else "dim"
+        )
+        row.column(running(session.transaction_seconds), 8, right=True).add("   ")
+        lines.append(row.add(session.query, "dim").cut(width))
+    return lines
+
+
+def _old(seconds: float | None) -> bool:
+    return seconds is not None and seconds > 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """How wide the tree, what they do, and the locks may be; the same for every row."""
+
+    tree: int
+    what: int
+
+    @classmethod
+    def fit(cls, rows: Sequence[TreeRow], width: int) -> "_Columns":
+        name = 12 if width < 100 else 20
+        widest = max(len(row.branch) for row in rows)
+        tree = min(2 + widest + 8 + name, width // 2)
+        return cls(tree, max(12, min(60, (width - tree - 9) // 2 - 2)))
+
+    def line(self, row: TreeRow, width: int) -> Line:
+        line = Line(" ").add(row.branch, "rule")
+        node = row.node
+        if node is None:
+            return line.add(f"… {row.hidden} more", "dim").pad(width)
+        session = node.session
+        pid = "prepared" if node.pid is None else str(node.pid)
+        role: Role = "us" if node.ours else "strong" if len(row.path) == 1 else ""
+        line.add(f"us {pid}" if node.ours else pid, role)
+        name = (session.application_name or session.user) if session is not None else node.title
+        if not node.ours:
+            line.add("  ").add(name)
+        line = line.pad(self.tree).add(" ")
+        what, what_role = _doing(node)
+        line.column(what, self.what, what_role)
+        waited = (
+            node.wait_seconds
+            if node.wants
+            else (session.transaction_seconds if session is not None else None)
+        )
+        shown = running(waited) if waited is not None else ""
+        line.column(f"{'~' if node.wait_approximate and node.wants else ''}{shown}", 8, right=True).add("  ")
+        return line.extend(_lock(node)).pad(width)
+
+
+def _doing(node: LockNode) -> tuple[str, Role]:
+    session = node.session
+    if session is None:
+        return node.title, "dim"
+    if session.state.startswith("idle"):
+        return session.state, "warn"
+    return " ".join(session.query[:200].split()) or session.state, "" if node.ours else "dim"
+
+
+def _lock(node: LockNode) -> Line:
+    if node.cycle:
+        return Line("deadlock, shown above", "bad")
+    if node.wants:
+        line = Line("wants ", "dim").add(node.wants, "warn" if node.ours else "")
+        return line.add(" (queued)", "dim") if node.soft else line
+    return Line(node.holds[0] if node.holds else "", "").add(
+        f" +{len(node.holds) - 1}" if len(node.holds) > 1 else "", "dim"
+    )

@@ -1,0 +1,186 @@
+"""The list at the left: checklist, steps and verifications, each with its sign, its words and what is known of it."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tui.engine.state import ItemState, StepState, StepStatus, VerificationState, VerificationStatus
+
+from .line import Line, Role, spread
+from .view import VERIFICATION_SIGNS, View
+from .words import clock, duration, expected, running
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a row of the list stands for."""
+
+    kind: Literal["item", "step", "verification", "more"]
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    key: Key | None
+    line: Line
+
+
+def outline_rows(view: View, width: int, height: int, unfolded: set[Hashable]) -> list[Row]:
+    """The whole list. Done checklist lines fold to three where the list is longer than ``height``."""
+    state = view.state
+    sections: list[list[Row]] = []
+    for phase in ("before", "during"):
+        items = [i for i in state.items if i.plan.phase == phase]
+        sections.append(_items(phase, items, view, width))
+    sections.append(_section("steps", [_step(s, view, width) for s in state.steps], _steps_done(view), width))
+    passed = sum(
+        v.status in (VerificationStatus.PASSED, VerificationStatus.ACCEPTED) for v in state.verifications
+    )
+    sections.append(_section("verify", [_verification(v, width) for v in state.verifications], passed, width))
+    sections.append(_items("after", [i for i in state.items if i.plan.phase == "after"], view, width))
+    rows = [row for section in sections for row in section]
+    if len(rows) <= height or state.window_opened_at is None:
+        return rows
+    return [row for section in sections for row in _folded(section, view, unfolded)]
+
+
+def _steps_done(view: View) -> int:
+    return sum(s.status is StepStatus.APPLIED for s in view.state.steps)
+
+
+def _section(title: str, rows: list[Row], done: int, width: int) -> list[Row]:
+    if not rows:
+        return []
+    heading = spread(Line(f" {title.upper()}", "strong"), Line(f"{done} of {len(rows)}  ", "dim"), width)
+    return [Row(None, heading), *rows]
+
+
+def _items(phase: str, items: Sequence[ItemState], view: View, width: int) -> list[Row]:
+    return _section(phase, [_item(i, width) for i in items], sum(i.done for i in items), width)
+
+
+def _folded(section: list[Row], view: View, unfolded: set[Hashable]) -> list[Row]:
+    keys = [row.key for row in section if row.key]
+    if len(keys) < 6 or keys[0].kind != "item":
+        return section
+    phase = view.state.item(keys[0].id).plan.phase
+    more = Key("more", phase)
+    if more in unfolded or phase == "after":
+        return section
+    settled = [not view.state.item(key.id).open and view.state.item(key.id).done for key in keys]
+    if not all(settled):
+        return section
+    return [*section[:4], Row(more, Line(f" … {len(keys) - 3} more", "dim"))]
+
+
+def item_sign(item: ItemState) -> tuple[str, Role]:
+    """The sign of a checklist line and its colour."""
+    if item.done:
+        return "✓", "good"
+    if item.overridden:
+        return "!", "warn"
+    if item.probe is not None:
+        return ("✗", "bad") if item.plan.required else ("!", "warn")
+    return "○", "" if item.plan.required else "dim"
+
+
+def _item(item: ItemState, width: int) -> Row:
+    right = ""
+    if item.done and item.at is not None:
+        right = f"{_short(item.operator)} {clock(item.at)}"
+    elif item.overridden:
+        right = "gone past"
+    elif item.probe is not None:
+        right = f"probe {clock(item.probe.at)}"
+    elif not item.plan.required:
+        right = "optional"
+    return _row(Key("item", item.plan.id), item_sign(item), item.plan.title, Line(right, "dim"), width)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 8 else f"{name[:7]}…"
+
+
+def _step(step: StepState, view: View, width: int) -> Row:
+    sign = view.sign_of_step(step)
+    right = Line()
+    match step.status:
+        case StepStatus.RUNNING if view.in_backoff:
+            right.add(f"again in {view.retry_in:.0f} s", "warn")
+        case StepStatus.RUNNING:
+            right.add(running(view.elapsed), sign[1])
+        case StepStatus.PENDING:
+            right.add(expected(step.plan.expected), "dim")
+        case StepStatus.APPLIED:
+            right.add(duration(step.seconds), "dim")
+        case StepStatus.FAILED:
+            right.add("failed", "bad")
+        case StepStatus.IN_DOUBT:
+            right.add("in doubt", "bad")
+        case StepStatus.ROLLED_BACK:
+            right.add("rolled back", "warn")
+    if step.plan.untested and width >= 40:
+        right.add(" " if right.parts else "").add("untested", "bad")
+    return _row(Key("step", step.plan.id), sign, f"{step.plan.id} {step.plan.title}", right, width)
+
+
+def _verification(verification: VerificationState, width: int) -> Row:
+    sign = VERIFICATION_SIGNS[verification.status]
+    right = Line()
+    result = verification.result
+    match verification.status:
+        case VerificationStatus.RUNNING:
+            right.add("running", "us")
+        case VerificationStatus.PASSED if result is not None:
+            right.add(_brief(result.found), "dim")
+        case VerificationStatus.FAILED if result is not None:
+            right.add("error" if result.error else _brief(result.found, "found "), "bad")
+        case VerificationStatus.ACCEPTED:
+            right.add("accepted", "warn")
+        case _:
+            right.add(_when(verification.plan.after), "dim")
+    return _row(Key("verification", verification.plan.id), sign, verification.plan.title, right, width)
+
+
+def _brief(found: str, lead: str = "") -> str:
+    return f"{lead}{found}" if len(found) <= 14 else ""
+
+
+def _when(after: str) -> str:
+    return {"end": "at the end", "back": "after going back"}.get(after, f"after {after}")
+
+
+def _row(key: Key, sign: tuple[str, Role], title: str, right: Line, width: int) -> Row:
+    role: Role = "dim" if sign[1] == "dim" else ("strong" if sign[0] in "▶◷✗?" else "")
+    left = Line(" ").add(sign[0], sign[1]).add(" ").add(title, role)
+    room = width - right.cells - 2
+    if room < 12:
+        right = right.cut(max(0, width - 14))
+    return Row(key, spread(left, right.add(" "), width))
+
+
+def strip_line(view: View, width: int) -> Line:
+    """The list as one row of signs, for a narrow screen."""
+    state = view.state
+    groups: list[tuple[list[tuple[str, Role]], str]] = [
+        ([item_sign(i) for i in state.items if i.plan.phase == "before"], "before"),
+        ([view.sign_of_step(s) for s in state.steps], "steps"),
+        ([VERIFICATION_SIGNS[v.status] for v in state.verifications], "verify"),
+        ([item_sign(i) for i in state.items if i.plan.phase == "after"], "after"),
+    ]
+    room = max(4, (width - 36) // max(1, sum(bool(signs) for signs, _ in groups)))
+    line = Line(" ")
+    for signs, word in groups:
+        if not signs:
+            continue
+        if len(signs) <= room:
+            for sign, role in signs:
+                line.add(sign, role)
+        else:
+            good = sum(sign == "✓" for sign, _ in signs)
+            line.add(f"{good}/{len(signs)}", "good" if good == len(signs) else "")
+            for sign in "✗?!":
+                found = [role for s, role in signs if s == sign]
+                line.add(f" {len(found)}{sign}" if found else "", found[0] if found else "")
+        line.add(f" {word}   ", "dim")
+    return line

@@ -1,0 +1,68 @@
+"""SQL in colours, by sqlparse's lexer; its grouping is not used, so a long script costs no more than its length."""
+
+from functools import lru_cache
+from textwrap import dedent
+
+from sqlparse import tokens
+from sqlparse.lexer import tokenize
+
+from tui.postgres.rows import safe
+
+from .line import Line, Role
+
+# A statement with rows of data in it can be megabytes; nobody reads further on a screen.
+_LONGEST = 20_000
+
+
+def sql_lines(sql: str, width: int, *, most: int | None = None, indent: str = "  ") -> list[Line]:
+    """The SQL as it is written, one line a row, cut to ``width``; after ``most`` rows one that counts the rest."""
+    rows = _coloured(sql[:_LONGEST])
+    shown = rows if most is None or len(rows) <= most else rows[: most - 1]
+    lines = [Line(indent).extend(_line(row)).cut(width) for row in shown]
+    if len(shown) < len(rows):
+        lines.append(Line(f"{indent}… {len(rows) - len(shown)} more lines", "dim"))
+    return lines
+
+
+def _line(row: tuple[tuple[str, Role], ...]) -> Line:
+    line = Line()
+    for text, role in row:
+        line.add(text, role)
+    return line
+
+
+@lru_cache(maxsize=64)
+def _coloured(sql: str) -> tuple[tuple[tuple[str, Role], ...], ...]:
+    text = _aligned(safe(sql, lines=True).expandtabs(4)).strip("\n")
+    rows: list[list[tuple[str, Role]]] = [[]]
+    for kind, value in tokenize(text):  # type: ignore[no-untyped-call]
+        for number, piece in enumerate(value.split("\n")):
+            if number:
+                rows.append([])
+            if piece:
+                rows[-1].append((piece, _role(kind)))
+    return tuple(tuple(row) for row in rows)
+
+
+def _aligned(text: str) -> str:
+    """A statement's first line starts at its first token, the others where they stood in the file."""
+    first, newline, rest = text.partition("\n")
+    return (
+        f"{first}{newline}{rest}" if not rest.startswith((" ", "\t")) else f"{first}{newline}{_under(rest)}"
+    )
+
+
+def _under(rest: str) -> str:
+    return "\n".join(f"  {line}" if line else line for line in dedent(rest).split("\n"))
+
+
+def _role(kind: object) -> Role:
+    if kind in tokens.Comment:
+        return "sql-comment"
+    if kind in tokens.Keyword or kind in tokens.Name.Builtin:
+        return "sql-keyword"
+    if kind in tokens.String.Single or kind in tokens.Literal and kind not in tokens.Number:
+        return "sql-string"
+    if kind in tokens.Number:
+        return "sql-number"
+    return ""

@@ -1,0 +1,196 @@
+"""The script in hand: which try, which statement, how long, what it waits for, what the server says."""
+
+from tui.engine.sample import Sample
+from tui.engine.state import ScriptState
+from tui.postgres.rows import Progress
+
+from .line import Line, Role, spread, wrap
+from .sql import sql_lines
+from .view import View
+from .words import counted, duration, expected, number, running
+
+
+def step_lines(view: View, width: int, height: int) -> list[Line]:
+    """The pane while a script or a verification runs; ``height`` is what it may use without scrolling."""
+    script = view.script
+    if script is None:
+        return _verification_lines(view, width, height)
+    narrow = width < 90 and height < 16
+    lines = [_title(view, script, width), _figures(view, script, width)]
+    tail = [*_waiting(view, script, width), *_progress_lines(view.sample, width)]
+    if script.statement is not None:
+        room = max(2, height - len(lines) - len(tail) - (1 if narrow else 3))
+        if not narrow:
+            lines.append(Line())
+        lines.extend(sql_lines(script.statement.sql, width, most=room))
+        if tail and not narrow:
+            lines.append(Line())
+    return [*lines, *tail, *_notices(script, width), *_statements(view, script, width)]
+
+
+def _title(view: View, script: ScriptState, width: int) -> Line:
+    started = script.started
+    left = Line(f" {started.script}  ", "strong").add(started.title, "strong")
+    if started.direction == "back":
+        left.add(f"   undoes {', '.join(started.steps)}", "warn")
+    right = Line(f"try {started.attempt} of {started.tries} ", "warn" if started.attempt > 1 else "dim")
+    return spread(left, right if started.tries > 1 else Line(), width)
+
+
+def _figures(view: View, script: ScriptState, width: int) -> Line:
+    started = script.started
+    left = Line(" ")
+    if script.phase == "backoff":
+        left.add("gives way", "warn")
+    elif script.phase == "committing":
+        left.add("commits", "us")
+    elif script.statement is not None:
+        left.add(f"statement {script.statement.index} of {started.statements}")
+    else:
+        left.add(counted(started.statements, "statement"))
+    left.add(f"   {running(view.elapsed)}", "strong")
+    span = _expected(view, script)
+    if span:
+        late = view.elapsed is not None and view.elapsed > span[1]
+        left.add(f"   expected {expected(span)}", "warn" if late else "dim")
+    return spread(left, _status(view, script), width)
+
+
+def _expected(view: View, script: ScriptState) -> tuple[float, float] | None:
+    if script.started.direction == "back":
+        return None
+    steps = (s.plan.expected for s in view.state.steps if s.plan.id == script.started.script)
+    return next(steps, None)
+
+
+def _status(view: View, script: ScriptState) -> Line:
+    if script.phase == "backoff":
+        return Line(f"◷ tries again in {view.retry_in:.0f} s ", "warn")
+    if view.lock_wait is not None:
+        return Line(f"◷ waits {duration(view.lock_wait)} ", "warn")
+    return Line("▶ running ", "us")
+
+
+_REASONS = {
+    "lock_timeout": "did not get its lock in time",
+    "guard": "too many sessions waited behind us",
+    "deadlock": "PostgreSQL ended a deadlock",
+    "serialization": "the transaction could not be serialized",
+}
+
+
+def _waiting(view: View, script: ScriptState, width: int) -> list[Line]:
+    given = script.given_back
+    if script.phase == "backoff" and given is not None:
+        text = f"try {given.attempt} gave its locks back: {_REASONS[given.reason]}"
+        return [Line(f"   {text}", "warn"), *wrap(given.detail, width - 1, "dim", indent="   ", limit=2)]
+    tree = view.sample.tree if view.sample is not None else None
+    if view.lock_wait is not None and tree is not None and tree.our_wants:
+        return [Line("   waits for ", "warn").add(tree.our_wants, "strong").cut(width)]
+    return []
+
+
+def _progress_lines(sample: Sample | None, width: int) -> list[Line]:
+    if sample is None:
+        return []
+    ours = sample.tree.our_pid
+    return [_progress(p, width) for p in sample.progress if p.pid == ours]
+
+
+def _progress(progress: Progress, width: int) -> Line:
+    line = Line(f"   {progress.command} {progress.relation}: {progress.phase}  ")
+    if progress.done is not None and progress.total:
+        bar = max(8, min(24, width // 5))
+        filled = max(0, min(bar, bar * progress.done // progress.total))
+        line.add("█" * filled, "us").add("░" * (bar - filled), "rule")
+        line.add(f"  {number(progress.done)} of {number(progress.total)} {progress.unit}")
+    elif progress.done is not None:
+        line.add(f"{number(progress.done)} {progress.unit}")
+    if progress.waits_for_pid is not None:
+        line.add(f"  waits for {progress.waits_for_pid}", "warn")
+    return line.cut(width)
+
+
+_LOUD = {"WARNING", "ERROR", "FATAL", "PANIC"}
+
+
+def _notices(script: ScriptState, width: int, most: int = 8) -> list[Line]:
+    if not script.notices:
+        return []
+    shown = script.notices[-most:]
+    hidden = len(script.notices) - len(shown)
+    lines = [Line(f" notices ({hidden} earlier ones not shown)" if hidden else " notices", "dim")]
+    for notice in shown:
+        role: Role = "warn" if notice.severity in _LOUD else "dim"
+        lines.append(Line(f"   {notice.severity}: ", role).add(notice.message).cut(width))
+    return [Line(), *lines]
+
+
+def _statements(view: View, script: ScriptState, width: int) -> list[Line]:
+    if script.started.statements < 2:
+        return []
+    return [Line(), *statement_lines(view, script.started.script, script, width)]
+
+
+def statement_lines(view: View, script_id: str, script: ScriptState | None, width: int) -> list[Line]:
+    """Every statement of a script with its sign, what it is, rows and duration."""
+    tags = _tags(view, script_id)
+    finished = {f.index: f for f in script.finished} if script is not None else {}
+    current = script.statement if script is not None and script.active and script.phase == "running" else None
+    count = script.started.statements if script is not None else len(tags)
+    digits = len(str(count))
+    lines = []
+    for index in range(1, count + 1):
+        done = finished.get(index)
+        tag = tags[index - 1] if index <= len(tags) else (done.status if done else "")
+        if done is not None:
+            sign, role, right = "✓", "good", duration(done.seconds)
+            if done.rows is not None:
+                right = f"{counted(done.rows, 'row')}   {right:>8}"
+        elif current is not None and current.index == index:
+            sign, role, right, tag = "▶", "us", "", tag or current.tag
+        elif script is not None and script.phase == "failed" and index == _broken(script):
+            sign, role, right = "✗", "bad", ""
+        else:
+            sign, role, right = "○", "dim", ""
+        left = Line("   ").add(sign, role).add(f" {index:>{digits}} {tag}", "dim" if role == "dim" else "")  # type: ignore[arg-type]
+        lines.append(spread(left, Line(f"{right} ", "dim"), width))
+    return lines
+
+
+def _broken(script: ScriptState) -> int | None:
+    return script.statement.index if script.statement is not None else None
+
+
+def _tags(view: View, script_id: str) -> list[str]:
+    if view.runbook is None:
+        return []
+    for step in view.runbook.steps:
+        if step.id == script_id and not _is_back(view, script_id):
+            return [_named(s.text) for s in step.sql.statements]
+    for rollback in view.runbook.rollbacks:
+        if rollback.id == script_id:
+            return [_named(s.text) for s in rollback.sql.statements]
+    return []
+
+
+def _is_back(view: View, script_id: str) -> bool:
+    script = view.state.script
+    return script is not None and script.started.script == script_id and script.started.direction == "back"
+
+
+def _named(sql: str) -> str:
+    """The statement's beginning on one row: its tag alone does not tell which table."""
+    return " ".join(sql[:200].split())
+
+
+def _verification_lines(view: View, width: int, height: int) -> list[Line]:
+    verification = view.running_verification
+    if verification is None:
+        return []
+    lines = [
+        spread(Line(f" {verification.plan.title}", "strong"), Line("▶ verifying ", "us"), width),
+        Line(),
+        *sql_lines(verification.plan.sql, width, most=max(3, height - 3)),
+    ]
+    return lines

@@ -1,0 +1,255 @@
+"""What the console says when something has come to an end: done, failed, rolled back, opened again, in doubt."""
+
+from tui.engine.state import RunState, ScriptState, StepStatus, VerificationStatus
+
+from .line import Line, join, wrap
+from .sql import sql_lines
+from .view import STEP_SIGNS, View
+from .words import clock, counted, duration, listed, running
+
+
+def done_lines(view: View, width: int) -> list[Line]:
+    """All steps are applied and verified."""
+    state = view.state
+    assert state.opened is not None
+    total = sum(s.seconds or 0.0 for s in state.steps)
+    good = sum(v.status is VerificationStatus.PASSED for v in state.verifications if v.plan.after != "back")
+    checks = sum(v.plan.after != "back" for v in state.verifications)
+    accepted = sum(v.status is VerificationStatus.ACCEPTED for v in state.verifications)
+    head = Line(" ✓ ", "good").add(state.opened.title, "strong").add(" is done", "good")
+    facts = [
+        Line(f"{counted(len(state.steps), 'step')} in {duration(total)}"),
+        Line(f"{good} of {checks} verified"),
+    ]
+    if accepted:
+        facts.append(Line(f"! {accepted} accepted although failed", "warn"))
+    facts.append(_window_used(view))
+    lines = [Line(), head.cut(width), Line("   ").extend(join(facts, " · ")).cut(width), Line()]
+    lines += _waits(state, width)
+    lines += _to_do(state, width)
+    if any(s.plan.untested for s in state.steps):
+        names = listed(tuple(s.plan.id for s in state.steps if s.plan.untested))
+        lines += [Line(), Line(f"   untested: {names}", "bad").cut(width)]
+    lines += [
+        Line(),
+        Line("   R takes everything back; q closes the console, the database stays as it is", "dim").cut(
+            width
+        ),
+    ]
+    return lines
+
+
+def _window_used(view: View) -> Line:
+    state = view.state
+    if state.window_opened_at is None or state.opened is None:
+        return Line()
+    last = max((s.at for s in state.steps if s.at), default=view.now)
+    ended = max([last, *(v.result.at for v in state.verifications if v.result)])
+    used = (ended - state.window_opened_at).total_seconds()
+    text = f"window {running(state.opened.window)}, used {running(used)}"
+    return Line(text, "bad" if used > state.opened.window else "")
+
+
+def _waits(state: RunState, width: int) -> list[Line]:
+    """What the application felt: the longest wait of ours, and the longest queue behind us."""
+    if not state.waits:
+        return [Line("   no step had to wait for a lock", "dim")]
+    longest = max(state.waits, key=lambda w: w.seconds)
+    line = Line(f"   longest wait for a lock {duration(longest.seconds)} in {longest.script}")
+    if longest.blockers:
+        names = listed(tuple(f"{b.pid} {b.application_name}".strip() for b in longest.blockers), most=2)
+        line.add(f", behind {names}")
+    queued = max(w.queued for w in state.waits)
+    lines = [line.cut(width), Line(f"   at most {counted(queued, 'session')} waited behind us").cut(width)]
+    for signal in state.signals:
+        if signal.sent:
+            verb = "terminated" if signal.action == "terminate" else "query cancelled"
+            text = f"   {signal.pid} ({signal.session}) {verb} by {signal.operator} at {clock(signal.at, seconds=True)}"
+            lines.append(Line(text, "dim").cut(width))
+    return lines
+
+
+def _to_do(state: RunState, width: int) -> list[Line]:
+    open_items = [i for i in state.items if i.plan.phase == "after" and not i.done]
+    if not open_items:
+        return []
+    lines = [Line(), Line(f"   still to do after the window: {len(open_items)}", "strong")]
+    lines += [Line("     ○ ", "dim").add(item.plan.title).cut(width) for item in open_items[:12]]
+    if len(open_items) > 12:
+        lines.append(Line(f"     … {len(open_items) - 12} more", "dim"))
+    return lines
+
+
+def rolled_back_lines(view: View, width: int) -> list[Line]:
+    """A rollback came to its end, whole or to a step, well or not."""
+    state = view.state
+    plan = state.rollback
+    assert plan is not None
+    if state.rollback_ok is False:
+        head = Line(" ✗ ", "bad").add("the rollback did not get through", "bad")
+    elif state.applied:
+        head = Line(" ↺ ", "warn").add(f"rolled back to after {state.applied[-1]}", "strong")
+    else:
+        head = Line(" ↺ ", "warn").add("everything is rolled back", "strong")
+    lines = [
+        Line(),
+        head,
+        Line(f"   undone: {listed(plan.undoes, 12)}   by {plan.operator} at {clock(plan.at)}").cut(width),
+    ]
+    lines += [Line(), *_holds(view, width)]
+    judges = [v for v in state.due if v.plan.after == "back" or state.applied]
+    if judges:
+        lines += [Line(), Line("   verified that it is back", "strong")]
+        for verification in judges:
+            sign = {VerificationStatus.PASSED: "✓", VerificationStatus.FAILED: "✗"}.get(
+                verification.status, "○"
+            )
+            role = "good" if sign == "✓" else "bad" if sign == "✗" else "dim"
+            lines.append(Line("     ").add(sign, role).add(f" {verification.plan.title}").cut(width))  # type: ignore[arg-type]
+    else:
+        lines += [Line(), Line("   nothing verifies the way back: untested", "bad")]
+    return lines
+
+
+def failure_lines(view: View, script: ScriptState, width: int) -> list[Line]:
+    """PostgreSQL's own words, where in the file, and what the database holds now."""
+    failure = script.failure
+    assert failure is not None
+    verb = {
+        "error": "failed",
+        "cancelled": "was cancelled",
+        "locks": "did not get its locks",
+        "connection": "lost its connection",
+    }
+    head = (
+        Line(" ✗ ", "bad")
+        .add(f"{failure.script}  {script.started.title}", "strong")
+        .add(f"  {verb[failure.reason]}", "bad")
+    )
+    head.add(f" at {clock(failure.at, seconds=True)}", "dim")
+    lines = [head.cut(width)]
+    error = failure.error
+    if error is None:
+        lines += wrap(failure.message, width - 2, indent="   ", limit=8)
+    else:
+        lines += wrap(f"ERROR {error.sqlstate}: {error.message}", width - 2, "bad", indent="   ", limit=8)
+        for word, text in (("detail", error.detail), ("hint", error.hint), ("context", error.context)):
+            if text:
+                lines += wrap(f"{word}: {text}", width - 2, indent="   ", limit=6)
+    statement = script.statement
+    if statement is not None:
+        line = error.line if error is not None and error.line is not None else statement.line
+        where = f"statement {statement.index} of {script.started.statements}, "
+        where += f"line {line} of {_file(view, script)}"
+        lines += [
+            Line(),
+            Line(f"   {where}", "dim").cut(width),
+            *sql_lines(statement.sql, width, most=8, indent="   "),
+        ]
+    return [*lines, Line(), *_holds(view, width)]
+
+
+def _file(view: View, script: ScriptState) -> str:
+    if view.runbook is None:
+        return "its file"
+    if script.started.direction == "forward":
+        return next((s.sql.name for s in view.runbook.steps if s.id == script.started.script), "its file")
+    shared = (r.sql.name for r in view.runbook.rollbacks if r.id == script.started.script)
+    own = (s.rollback.name for s in view.runbook.steps if s.id == script.started.script and s.rollback)
+    return next(shared, None) or next(own, "its file")
+
+
+def _holds(view: View, width: int) -> list[Line]:
+    """What the database holds now, in one or two sentences."""
+    state = view.state
+    lines = []
+    failure = state.script.failure if state.script is not None else None
+    if failure is not None:
+        match failure.outcome:
+            case "rolled_back":
+                lines.append(Line(f"   nothing of {failure.script} is in the database", "strong"))
+            case "partial":
+                text = f"{counted(failure.completed, 'statement')} of {failure.script} stayed in the database"
+                lines.append(Line(f"   {text}", "bad"))
+            case "in_doubt":
+                lines.append(Line(f"   {failure.script} is in doubt: its COMMIT had no answer", "bad"))
+    applied = state.applied
+    text = (
+        f"   {listed(applied, 8)} {'is' if len(applied) == 1 else 'are'} committed"
+        if applied
+        else "   no step is applied"
+    )
+    return [*lines, Line(text).cut(width)]
+
+
+def reopened_lines(view: View, width: int) -> list[Line]:
+    """This console took over a run that was begun before: what the database says of it."""
+    before, state = view.before, view.state
+    assert before is not None
+    assert state.opened is not None
+    who = before.opened
+    lines = [Line()]
+    if who is not None and before.last is not None:
+        ending = "was closed" if before.closed is not None else "was open"
+        until = "at" if before.closed is not None else "until"
+        moment = clock(before.last.at, seconds=True)
+        text = f" This run {ending} on {who.client} ({who.operator}) {until} {moment}. The database says:"
+        lines.append(Line(text).cut(width))
+    for step in state.steps:
+        sign, role = STEP_SIGNS[step.status]
+        line = Line("   ").add(sign, role).add(f" {step.plan.id} ")
+        match step.status:
+            case StepStatus.APPLIED:
+                line.add("committed")
+                if step.plan.id in before.intents and step.plan.id not in before.applied:
+                    xid = before.intents[step.plan.id].transaction_id
+                    line.add(f": its COMMIT had no answer, transaction {xid} is in the ledger", "warn")
+            case StepStatus.PENDING:
+                line.add("not begun" if step.plan.id not in before.intents else "not committed", "dim")
+            case StepStatus.ROLLED_BACK:
+                line.add("rolled back")
+            case StepStatus.FAILED:
+                line.add("failed before; nothing of it stayed" if step.plan.transaction else "failed before")
+            case _:
+                line.add("in doubt", "bad")
+        lines.append(line.cut(width))
+    ends = state.window_ends_at
+    if ends is not None:
+        left = (ends - view.now).total_seconds()
+        said = f"has {running(left)} left" if left > 0 else f"is over since {clock(ends)}"
+        lines.append(
+            Line(f" The window is open since {clock(state.window_opened_at)} and {said}.").cut(width)
+        )
+    return lines
+
+
+def doubt_lines(view: View, width: int) -> list[Line]:
+    """A COMMIT was sent and its answer never came: what to look at."""
+    state = view.state
+    lines = [Line()]
+    for step in state.steps:
+        if step.status is not StepStatus.IN_DOUBT:
+            continue
+        lines.append(
+            Line(" ? ", "bad").add(f"{step.plan.id} {step.plan.title} is in doubt", "bad").cut(width)
+        )
+        lines += wrap(
+            step.message or "COMMIT was sent and its answer is not known", width - 2, indent="   ", limit=6
+        )
+        intent = state.intents.get(step.plan.id)
+        if intent is not None:
+            ask = f"SELECT pg_xact_status('{intent.transaction_id}');"
+            lines += [
+                Line(),
+                Line("   the server knows what became of it, ask it with psql:"),
+                Line(f"     {ask}", "strong"),
+            ]
+        lines += [
+            Line(),
+            *wrap(
+                "Close this console and open the runbook again: it asks the ledger before it goes on.",
+                width,
+                indent="   ",
+            ),
+        ]
+    return lines

@@ -45,10 +45,11 @@ def run(arguments: list[str]) -> int:
 
 def _known(error: Exception) -> tuple[str, int] | None:
     """The words and the exit code of an error that is not ours to be surprised by."""
+    from tui.engine.connections import OtherOperator
     from tui.engine.fixture import FixtureFailed
     from tui.engine.journal import JournalFailed
     from tui.engine.rollback import RollbackImpossible
-    from tui.engine.run import Busy, GateClosed, OtherOperator, WrongTarget
+    from tui.engine.run import Busy, GateClosed, WrongTarget
     from tui.postgres.embedded import EmbeddedError
     from tui.postgres.session import CannotConnect, ConnectionLost, StatementFailed
     from tui.postgres.traffic import TrafficError

@@ -38,7 +38,8 @@ CASES = [
     # pglast's grammar takes the mark for a letter; psql takes it off, as the splitter does.
     Case("byte-order mark", "\ufeffSELECT 1;SELECT 2", ["SELECT 1", "SELECT 2"], "none"),
     Case("byte-order mark inside is a letter", "SELECT 1 AS \ufeff;SELECT 2", ["SELECT 1 AS \ufeff", "SELECT 2"]),
-    Case("no-break space is a letter", "SELECT 1 AS \xa0;SELECT 2", ["SELECT 1 AS \xa0", "SELECT 2"]),
+    # pglast strips what Python calls white space from its slices; to the server it is a letter.
+    Case("no-break space is a letter", "SELECT 1 AS \xa0;SELECT 2", ["SELECT 1 AS \xa0", "SELECT 2"], "none"),
     Case("nested comment", "SELECT /* a /* b; */ c; */ 1; SELECT 2", ["SELECT /* a /* b; */ c; */ 1", "SELECT 2"]),
     Case("comment of stars", "SELECT 1 /***;***/; SELECT 2", ["SELECT 1", "SELECT 2"]),
     Case("comment edge /*/", "SELECT 1 /*/ ; /*/ ; */ */; SELECT 2", ["SELECT 1", "SELECT 2"]),
@@ -59,7 +60,7 @@ CASES = [
     Case("E string with doubled quote", r"SELECT E'a''\';'; SELECT 2", [r"SELECT E'a''\';'", "SELECT 2"]),
     Case("a name that ends in e", r"SELECT date'2020-01-01\'; SELECT 2", [r"SELECT date'2020-01-01\'", "SELECT 2"]),
     Case("U& string", r"SELECT U&'d\0061t;'; SELECT 2", [r"SELECT U&'d\0061t;'", "SELECT 2"]),
-    Case("U& string ends in backslash", r"SELECT U&'\'; SELECT 2", [r"SELECT U&'\'", "SELECT 2"], "none"),  # bad escape
+    Case("U& string ends in backslash", r"SELECT U&'\'; SELECT 2", [r"SELECT U&'\'", "SELECT 2"], "scanner"),
     Case("operator & after u", r"SELECT u &'a\'; SELECT 2", [r"SELECT u &'a\'", "SELECT 2"]),
     Case("bit strings", "SELECT B'01', X'1F', b'', x'ff;'; SELECT 2", ["SELECT B'01', X'1F', b'', x'ff;'", "SELECT 2"]),
     Case("national string", r"SELECT N'a;\'; SELECT 2", [r"SELECT N'a;\'", "SELECT 2"]),
@@ -92,18 +93,25 @@ CASES = [
     Case("parameters", "SELECT $1, $2; SELECT $1", ["SELECT $1, $2", "SELECT $1"]),
     Case("parameter before a dollar quote", "SELECT $1, $$;$$; SELECT 2", ["SELECT $1, $$;$$", "SELECT 2"]),
     Case("dollar quote after a number", "SELECT 1$$;$$; SELECT 2", ["SELECT 1$$;$$", "SELECT 2"], "scanner"),
-    Case("dollar quote after a long number", "SELECT 1_0$a$;$a$; S", ["SELECT 1_0$a$;$a$", "S"], "scanner"),
-    Case("no tag begins with a digit", "SELECT $1$ ; SELECT $1$", ["SELECT $1$", "SELECT $1$"], "none"),  # bad token
+    Case("no tag begins with a digit", "SELECT $1$ ; SELECT $1$", ["SELECT $1$", "SELECT $1$"], "scanner"),
     Case("comment in a dollar quote", "SELECT $$ /* -- $$; SELECT 2", ["SELECT $$ /* -- $$", "SELECT 2"]),
     Case("DO", f"{_DO}; {_DO};", [_DO, _DO]),
-    Case("DO with a language", "DO LANGUAGE plpgsql $b$BEGIN; END$b$; SELECT 2", ["DO LANGUAGE plpgsql $b$BEGIN; END$b$", "SELECT 2"]),
+    Case(
+        "DO with a language",
+        "DO LANGUAGE plpgsql $b$BEGIN; END$b$; SELECT 2",
+        ["DO LANGUAGE plpgsql $b$BEGIN; END$b$", "SELECT 2"],
+    ),
     Case(
         "nested dollar quotes",
         "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN EXECUTE $$a;b$$; END $f$; SELECT 2",
         ["CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN EXECUTE $$a;b$$; END $f$", "SELECT 2"],
     ),
     # Operators and numbers
-    Case("json operators", "SELECT a->>'b;', c#>>'{d}', e@>'f'; SELECT 2", ["SELECT a->>'b;', c#>>'{d}', e@>'f'", "SELECT 2"]),
+    Case(
+        "json operators",
+        "SELECT a->>'b;', c#>>'{d}', e@>'f'; SELECT 2",
+        ["SELECT a->>'b;', c#>>'{d}', e@>'f'", "SELECT 2"],
+    ),
     Case("# is no comment", "SELECT 1 # 2; SELECT 3", ["SELECT 1 # 2", "SELECT 3"]),
     Case("@-", "SELECT @-1; SELECT @ -2", ["SELECT @-1", "SELECT @ -2"]),
     Case("-- in an operator", "SELECT 1 +-- ;\n2; SELECT 3", ["SELECT 1 +-- ;\n2", "SELECT 3"]),
@@ -129,7 +137,9 @@ CASES = [
     Case("parenthesis in a string", "SELECT '('; SELECT ')'", ["SELECT '('", "SELECT ')'"]),
     Case("parenthesis in a comment", "SELECT 1 /* ( */; SELECT 2 -- (\n", ["SELECT 1", "SELECT 2"]),
     Case("one ) too many", "SELECT 1); SELECT 2", ["SELECT 1)", "SELECT 2"], "none"),  # pglast's count goes below 0
-    Case("union in parentheses", "(SELECT 1) UNION (SELECT 2); (SELECT 3)", ["(SELECT 1) UNION (SELECT 2)", "(SELECT 3)"]),
+    Case(
+        "union in parentheses", "(SELECT 1) UNION (SELECT 2); (SELECT 3)", ["(SELECT 1) UNION (SELECT 2)", "(SELECT 3)"]
+    ),
     # BEGIN ATOMIC
     Case("atomic", f"{_ATOMIC} SELECT 1; SELECT 2; END; SELECT 3", [f"{_ATOMIC} SELECT 1; SELECT 2; END", "SELECT 3"]),
     Case("atomic, empty", f"{_ATOMIC} END; SELECT 3", [f"{_ATOMIC} END", "SELECT 3"]),
@@ -151,14 +161,24 @@ CASES = [
         [f"{_ATOMIC} SELECT (CASE WHEN a THEN 1 END); END", "SELECT 3"],
     ),
     # psql counts each of the next three wrongly; the grammar is clear.
-    Case("atomic, alias end", f"{_ATOMIC} SELECT 1 AS end; END; SELECT 3", [f"{_ATOMIC} SELECT 1 AS end; END", "SELECT 3"]),
-    Case("atomic, bare alias end", f"{_ATOMIC} SELECT 1 end; END; SELECT 3", [f"{_ATOMIC} SELECT 1 end; END", "SELECT 3"]),
+    Case(
+        "atomic, alias end",
+        f"{_ATOMIC} SELECT 1 AS end; END; SELECT 3",
+        [f"{_ATOMIC} SELECT 1 AS end; END", "SELECT 3"],
+    ),
+    Case(
+        "atomic, bare alias end", f"{_ATOMIC} SELECT 1 end; END; SELECT 3", [f"{_ATOMIC} SELECT 1 end; END", "SELECT 3"]
+    ),
     Case(
         "atomic, names case and begin",
         f"{_ATOMIC} SELECT t.case, begin FROM begin AS t; END; SELECT 3",
         [f"{_ATOMIC} SELECT t.case, begin FROM begin AS t; END", "SELECT 3"],
     ),
-    Case("atomic, quoted end", f'{_ATOMIC} SELECT 1 AS "end"; END; SELECT 3', [f'{_ATOMIC} SELECT 1 AS "end"; END', "SELECT 3"]),
+    Case(
+        "atomic, quoted end",
+        f'{_ATOMIC} SELECT 1 AS "end"; END; SELECT 3',
+        [f'{_ATOMIC} SELECT 1 AS "end"; END', "SELECT 3"],
+    ),
     Case(
         "atomic in atomic",
         f"{_ATOMIC} {_ATOMIC} SELECT 1; END; END; SELECT 3",
@@ -189,25 +209,57 @@ CASES = [
         "CREATE FUNCTION f(begin atomic, atomic int) RETURNS int RETURN 1; SELECT 2",
         ["CREATE FUNCTION f(begin atomic, atomic int) RETURNS int RETURN 1", "SELECT 2"],
     ),
-    Case("return without a body", "CREATE FUNCTION f() RETURNS int RETURN CASE WHEN true THEN 1 END; SELECT 2", ["CREATE FUNCTION f() RETURNS int RETURN CASE WHEN true THEN 1 END", "SELECT 2"]),
-    Case("begin atomic outside of a routine", "SELECT begin atomic FROM t; SELECT 2", ["SELECT begin atomic FROM t", "SELECT 2"]),
-    Case("begin atomic in a view", "CREATE VIEW v AS SELECT begin atomic FROM t; SELECT 2", ["CREATE VIEW v AS SELECT begin atomic FROM t", "SELECT 2"]),
-    Case("a column named begin", "ALTER TABLE t ADD begin int; UPDATE t SET begin = 1", ["ALTER TABLE t ADD begin int", "UPDATE t SET begin = 1"]),
-    Case("a table with begin and end", 'CREATE TABLE t (begin int, "end" int, atomic int); SELECT 2', ['CREATE TABLE t (begin int, "end" int, atomic int)', "SELECT 2"]),
-    Case("CASE outside of a body", "SELECT CASE WHEN a THEN 1 END; SELECT 2", ["SELECT CASE WHEN a THEN 1 END", "SELECT 2"]),
+    Case(
+        "return without a body",
+        "CREATE FUNCTION f() RETURNS int RETURN CASE WHEN true THEN 1 END; SELECT 2",
+        ["CREATE FUNCTION f() RETURNS int RETURN CASE WHEN true THEN 1 END", "SELECT 2"],
+    ),
+    Case(
+        "begin atomic outside of a routine",
+        "SELECT begin atomic FROM t; SELECT 2",
+        ["SELECT begin atomic FROM t", "SELECT 2"],
+    ),
+    Case(
+        "begin atomic in a view",
+        "CREATE VIEW v AS SELECT begin atomic FROM t; SELECT 2",
+        ["CREATE VIEW v AS SELECT begin atomic FROM t", "SELECT 2"],
+    ),
+    Case(
+        "a column named begin",
+        "ALTER TABLE t ADD begin int; UPDATE t SET begin = 1",
+        ["ALTER TABLE t ADD begin int", "UPDATE t SET begin = 1"],
+    ),
+    Case(
+        "a table with begin and end",
+        'CREATE TABLE t (begin int, "end" int, atomic int); SELECT 2',
+        ['CREATE TABLE t (begin int, "end" int, atomic int)', "SELECT 2"],
+    ),
+    Case(
+        "CASE outside of a body",
+        "SELECT CASE WHEN a THEN 1 END; SELECT 2",
+        ["SELECT CASE WHEN a THEN 1 END", "SELECT 2"],
+    ),
     Case("transaction", "BEGIN; SELECT 1; COMMIT;", ["BEGIN", "SELECT 1", "COMMIT"]),
     Case("begin and end", "BEGIN; SELECT 1; END; SELECT 2", ["BEGIN", "SELECT 1", "END", "SELECT 2"]),
-    Case("begin with a mode", "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; END", ["BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT 1", "END"]),
+    Case(
+        "begin with a mode",
+        "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; END",
+        ["BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT 1", "END"],
+    ),
     Case("begin work read only", "BEGIN WORK READ ONLY; COMMIT WORK", ["BEGIN WORK READ ONLY", "COMMIT WORK"]),
     # COPY that reads nothing from the script
     Case("copy to stdout", "COPY t TO stdout; SELECT 2", ["COPY t TO stdout", "SELECT 2"]),
     Case("copy from a file", "COPY t FROM 'stdin'; SELECT 2", ["COPY t FROM 'stdin'", "SELECT 2"]),
     Case("copy from a program", "COPY t FROM PROGRAM 'stdin'; SELECT 2", ["COPY t FROM PROGRAM 'stdin'", "SELECT 2"]),
-    Case("copy a query", "COPY (SELECT 1 FROM stdin) TO stdout; SELECT 2", ["COPY (SELECT 1 FROM stdin) TO stdout", "SELECT 2"]),
+    Case(
+        "copy a query",
+        "COPY (SELECT 1 FROM stdin) TO stdout; SELECT 2",
+        ["COPY (SELECT 1 FROM stdin) TO stdout", "SELECT 2"],
+    ),
     Case(
         "copy with from in its condition",
         "COPY t FROM '/x' WHERE a IS DISTINCT FROM stdin; SELECT 2",
         ["COPY t FROM '/x' WHERE a IS DISTINCT FROM stdin", "SELECT 2"],
     ),
     Case("stdin elsewhere", "SELECT 1 FROM stdin; SELECT 2", ["SELECT 1 FROM stdin", "SELECT 2"]),
-]  # fmt: skip
+]

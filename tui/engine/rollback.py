@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tui.runbook.model import AFTER_BACK, Runbook, Script
+from tui.runbook.model import AFTER_BACK, Runbook, Safety, Script
 
 from .state import RunState, StepStatus
 
@@ -80,3 +80,16 @@ def _way_back(runbook: Runbook, undo: list[str]) -> RollbackScript:
     if step.rollback is None:
         raise RollbackImpossible(f"{last} has no rollback of its own, and no shared one fits what is applied")
     return RollbackScript(last, f"Back from {step.title}", (last,), step.rollback, step.transaction, None, True)
+
+
+def patience(runbook: Runbook, script: RollbackScript) -> Safety:
+    """What a rollback may do to the application: as much as the most demanding of the steps that it undoes."""
+    steps = [runbook.step(step).safety for step in script.undoes]
+    return Safety(
+        lock_timeout=max(s.lock_timeout for s in steps),
+        lock_retries=max(s.lock_retries for s in steps),
+        statement_timeout=max(s.statement_timeout for s in steps),
+        max_blocked_sessions=max(s.max_blocked_sessions for s in steps),
+        max_blocked_for=max(s.max_blocked_for for s in steps),
+        max_replica_lag=max(s.max_replica_lag for s in steps),
+    )

@@ -9,26 +9,21 @@ from pathlib import Path
 from typing import Literal
 
 from tui.postgres.rows import safe
-from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
-from tui.runbook.model import ChecklistItem, Expectation, Runbook, Safety, Verification
+from tui.postgres.session import ConnectionLost, Dsn, StatementFailed
+from tui.runbook.model import ChecklistItem, Expectation, Runbook, Verification
 
 from . import checks, ledger, operator, rollback, verify
 from . import events as e
+from .connections import Connections
 from .fit import misfits
 from .journal import Journal, new_run_id, newest_run, read, runs_directory
 from .operator import SignalPreview
 from .plan import opening, target_of
-from .rollback import RollbackPlan, RollbackScript
+from .rollback import RollbackPlan
 from .runner import Job, Runner
 from .sample import Sample
 from .sampler import Sampler
 from .state import NextAct, RunState, StepStatus, VerificationStatus, fold
-
-RUNNER = "lockstep runner"
-OPERATOR = "lockstep operator"
-
-# One operator a runbook and database: the advisory lock's two keys, the first one ours alone.
-_LOCK_SPACE = 0x10C57E9
 
 
 class GateClosed(Exception):
@@ -37,10 +32,6 @@ class GateClosed(Exception):
     def __init__(self, act: NextAct) -> None:
         super().__init__("; ".join(act.gates))
         self.act = act
-
-
-class OtherOperator(Exception):
-    """Another console has this run in hand; the text says who and since when."""
 
 
 class WrongTarget(Exception):
@@ -68,10 +59,10 @@ class Run:
         self._recording = asyncio.Lock()
         self._acting = asyncio.Lock()
         self._journal: Journal | None = None
-        self._session: PgSession | None = None
-        self._operating: PgSession | None = None
+        self._connections: Connections | None = None
         self._runner: Runner | None = None
         self._sampler: Sampler | None = None
+        self._sampling: asyncio.Task[None] | None = None
         self._signature = ledger.Signature("", runbook.slug, self.operator, safe(socket.gethostname()))
 
     # Listening
@@ -92,6 +83,8 @@ class Run:
             self.state = self.state.apply(event)
             for listener in self._listeners:
                 listener(event, self.state)
+            if isinstance(event, e.ScriptStarted) and self._sampler is not None:
+                self._sampler.wake()
 
     def _see(self, sample: Sample) -> None:
         self.sample = sample
@@ -114,39 +107,30 @@ class Run:
             raise
 
     async def _open(self) -> None:
-        self._session = await PgSession.open(self._dsn, application_name=RUNNER)
-        self._operating = await PgSession.open(self._dsn, application_name=OPERATOR)
-        server = await self._session.server()
+        self._connections = await Connections.open(self._dsn)
+        session = self._connections.runner
+        server = await session.server()
         target = target_of(self.runbook, server, asked=self._asked_production)
-        wrong = await misfits(self._session, server, self.runbook)
+        wrong = await misfits(session, server, self.runbook)
         if wrong:
             raise WrongTarget("; ".join(wrong))
-        await self._take_lock()
-        await ledger.create(self._session)
+        await self._connections.take_lock(self.runbook.slug)
+        await ledger.create(session)
         await self._take_up(target)
-        await self.record(e.LedgerRead(e.now(), await ledger.read(self._session, self.runbook.slug)))
-        self._runner = Runner(self._session, self._signature, self.record)
-        self._sampler = Sampler(self._dsn, self._see, our_pid=self._our_pid, busy=lambda: self.state.busy)
-        await self._sampler.start()
+        await self.record(e.LedgerRead(e.now(), await self._ledger_rows()))
+        self._runner = Runner(session, self._signature, self.record)
+        self._sampler = Sampler(
+            self._dsn,
+            on_sample=self._see,
+            busy=lambda: self.state.busy,
+            our_pid=self._our_pid,
+            own_pids=lambda: frozenset({self._open_connections.operator.backend_pid}),
+        )
+        self._sampling = asyncio.create_task(self._sampler.run())
         await self._probe_phase("before")
 
     def _our_pid(self) -> int | None:
         return self._runner.backend_pid if self._runner is not None else None
-
-    async def _take_lock(self) -> None:
-        assert self._operating is not None
-        keys = {"space": _LOCK_SPACE, "runbook": self.runbook.slug}
-        got = await self._operating.query("SELECT pg_try_advisory_lock(%(space)s, hashtext(%(runbook)s))", keys)
-        if got.rows[0][0] == "t":
-            return
-        who = await self._operating.query(
-            "SELECT a.pid, a.usename, coalesce(host(a.client_addr), 'this host'), to_char(a.backend_start, 'HH24:MI:SS') "
-            "FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted "
-            "AND l.classid = %(space)s AND l.objid = (hashtext(%(runbook)s)::bigint & 4294967295)",
-            keys,
-        )
-        told = " ".join(safe(v or "") for v in who.rows[0]) if who.rows else "a session that is just going"
-        raise OtherOperator(f"another console has {self.runbook.slug} in hand: {told}")
 
     async def _take_up(self, target: e.Target) -> None:
         """The newest journal of this runbook and database goes on, unless everything of it was taken back."""
@@ -182,14 +166,14 @@ class Run:
         await self._let_go()
 
     async def _let_go(self) -> None:
-        if self._sampler is not None:
-            await self._sampler.stop()
-        for session in (self._session, self._operating):
-            if session is not None:
-                await session.close()
+        if self._sampling is not None:
+            self._sampling.cancel()
+            await asyncio.gather(self._sampling, return_exceptions=True)
+        if self._connections is not None:
+            await self._connections.close()
         if self._journal is not None:
             self._journal.close()
-        self._sampler = self._session = self._operating = self._runner = self._journal = None
+        self._sampler = self._connections = self._runner = self._journal = None
 
     # Checklist and gates
 
@@ -219,9 +203,8 @@ class Run:
             await self._probe(wanted)
 
     async def _probe(self, item: ChecklistItem) -> None:
-        assert self._session is not None
         try:
-            await self.record(await checks.probe(self._session, item, self.runbook.safety))
+            await self.record(await checks.probe(self._open_connections.runner, item, self.runbook.safety))
         except ConnectionLost:
             await self._reconnect()
 
@@ -284,16 +267,15 @@ class Run:
     async def _work(self, job: Job) -> bool:
         assert self._runner is not None
         done = await self._runner.run(job)
-        if not done and self._session is not None and self._session.lost:
+        if not done and self._open_connections.runner.lost:
             await self._reconnect()
         return done
 
     async def _take_baselines(self) -> None:
-        assert self._session is not None
         for verification in self.runbook.verifications:
             if verification.expect.kind is not Expectation.SAME_AS_BEFORE:
                 continue
-            answer = await verify.ask(self._session, verification.sql, self.runbook.safety)
+            answer = await verify.ask(self._open_connections.runner, verification.sql, self.runbook.safety)
             error = answer.error.message if answer.error else None
             await self.record(e.BaselineTaken(e.now(), verification.id, answer.table.rows, error))
 
@@ -311,34 +293,19 @@ class Run:
             await self._verify_one(self.runbook.verification(wanted))
 
     async def _verify_one(self, verification: Verification) -> None:
-        assert self._session is not None
         await self.record(e.VerificationStarted(e.now(), verification.id))
-        answer = await verify.ask(self._session, verification.sql, self.runbook.safety)
-        baseline = self.state.baselines.get(verification.id)
-        rows = None if baseline is None or baseline.error is not None else baseline.rows
-        verdict = verify.judge(verification.expect, answer, rows)
-        shown = tuple(
-            tuple(None if v is None else safe(v) for v in row) for row in answer.table.rows[: verify.SHOWN_ROWS]
-        )
-        await self.record(
-            e.VerificationFinished(
-                e.now(),
-                verification.id,
-                verdict.ok,
-                verdict.expected,
-                verdict.found,
-                answer.table.columns,
-                shown,
-                answer.table.count,
-                answer.seconds,
-                answer.error,
-            )
-        )
+        taken = self.state.baselines.get(verification.id)
+        baseline = None if taken is None or taken.error is not None else taken.rows
+        session = self._open_connections.runner
+        await self.record(await verify.run(session, verification, self.runbook.safety, baseline))
 
     # Going back
 
     def plan_rollback(self, to: str | None) -> RollbackPlan:
-        """What taking back down to ``to`` (the last step that stays; None: all) would run. Raises RollbackImpossible."""
+        """What taking back down to ``to`` would run: the last step that stays, None for all.
+
+        Raises RollbackImpossible.
+        """
         return rollback.plan(self.runbook, self.state, to)
 
     async def roll_back(self, plan: RollbackPlan) -> None:
@@ -357,7 +324,7 @@ class Run:
                     script.undoes,
                     script.sql,
                     script.transaction,
-                    self._patience(script),
+                    rollback.patience(self.runbook, script),
                 )
                 if not await self._work(job):
                     await self.record(e.RollbackFinished(e.now(), False))
@@ -365,35 +332,21 @@ class Run:
             await self.record(e.RollbackFinished(e.now(), True))
             await self._verify(*plan.verifications)
 
-    def _patience(self, script: RollbackScript) -> Safety:
-        """A rollback may take what the most demanding of the steps that it undoes may."""
-        steps = [self.runbook.step(step).safety for step in script.undoes]
-        return Safety(
-            lock_timeout=max(s.lock_timeout for s in steps),
-            lock_retries=max(s.lock_retries for s in steps),
-            statement_timeout=max(s.statement_timeout for s in steps),
-            max_blocked_sessions=max(s.max_blocked_sessions for s in steps),
-            max_blocked_for=max(s.max_blocked_for for s in steps),
-            max_replica_lag=max(s.max_replica_lag for s in steps),
-        )
-
     # Other sessions
 
     async def preview_signal(self, pid: int) -> SignalPreview:
         """Looks at a session closely. Raises SessionGone, StatementFailed, ConnectionLost."""
-        assert self._operating is not None
-        assert self._session is not None
-        ours = {self._session.backend_pid, self._operating.backend_pid}
+        connections = self._open_connections
+        ours = set(connections.pids)
         if self._sampler is not None and self._sampler.backend_pid is not None:
             ours.add(self._sampler.backend_pid)
-        return await operator.preview(self._operating, pid, frozenset(ours), self._session.backend_pid)
+        return await operator.preview(connections.operator, pid, frozenset(ours), connections.runner.backend_pid)
 
     async def signal(self, preview: SignalPreview, action: Literal["cancel", "terminate"]) -> None:
         """Cancels or terminates exactly the session that was previewed, and records what came of it."""
-        assert self._operating is not None
         seen = preview.session
         try:
-            done = await operator.signal(self._operating, preview, action)
+            done = await operator.signal(self._open_connections.operator, preview, action)
         except StatementFailed as failure:
             done = operator.Signalled(False, False, failure.error.message)
         session = f"{seen.application_name or 'no name'} as {seen.user} from {seen.client or 'unknown'}"
@@ -403,35 +356,31 @@ class Run:
 
     # Keeping hold of the database
 
+    @property
+    def _open_connections(self) -> Connections:
+        if self._connections is None:
+            raise RuntimeError("the run is not open")
+        return self._connections
+
     def _exclusively(self) -> "_Exclusive":
         return _Exclusive(self._acting)
 
     async def _ledger_rows(self) -> tuple[e.LedgerStep, ...]:
-        assert self._session is not None
-        return await ledger.read(self._session, self.runbook.slug)
+        return await ledger.read(self._open_connections.runner, self.runbook.slug)
 
     async def _reconnect(self) -> None:
         """A new runner connection, and the truth from the ledger. Raises CannotConnect after a minute of trying."""
-        deadline = asyncio.get_running_loop().time() + 60
-        while True:
-            try:
-                self._session = await PgSession.open(self._dsn, application_name=RUNNER)
-                break
-            except CannotConnect:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(0.5)
-        self._runner = Runner(self._session, self._signature, self.record)
+        session = await self._open_connections.renew_runner()
+        self._runner = Runner(session, self._signature, self.record)
         await self._settle_doubt()
 
     async def _settle_doubt(self) -> None:
         """Asks the commit log what became of a COMMIT without an answer; waits while its old session still lives."""
-        assert self._session is not None
         doubtful = {s.plan.id for s in self.state.steps if s.status is StepStatus.IN_DOUBT}
         script = self.state.script
         intent = self.state.intents.get(script.started.script) if script is not None else None
         while doubtful and intent is not None:
-            answer = await self._session.query(
+            answer = await self._open_connections.runner.query(
                 "SELECT pg_xact_status(%(xid)s::text::xid8)", {"xid": intent.transaction_id}
             )
             if answer.rows[0][0] != "in progress":

@@ -119,13 +119,12 @@ class Runner:
     async def run(self, job: Job) -> bool:
         """Runs the script to its end; True when it is committed. Failures are events, not exceptions."""
         self._job = job
-        begun = time.monotonic()
         try:
             for attempt in range(1, job.safety.lock_retries + 2):
                 self._asked, self._completed = None, job.skip
                 self._wake.clear()
                 try:
-                    await self._try(job, attempt, begun)
+                    await self._try(job, attempt)
                 except _Stop as stop:
                     if not await self._goes_on(job, stop, attempt):
                         return False
@@ -202,7 +201,8 @@ class Runner:
             )
         )
 
-    async def _try(self, job: Job, attempt: int, begun: float) -> None:
+    async def _try(self, job: Job, attempt: int) -> None:
+        begun = time.monotonic()
         statements = job.script.statements
         await self._emit(
             e.ScriptStarted(

@@ -11,9 +11,11 @@ from tui.postgres.rows import Source as Source
 class LockNode:
     """A session (or prepared transaction, or vanished pid) in the tree; roots are what nobody blocks.
 
-    ``relation`` to its parent: it waits for the parent. ``soft`` is true where the parent does not hold the lock
-    but stands before it in the queue. ``ours`` marks the runner's session. ``holds`` and ``wants`` are in words:
-    ``ACCESS SHARE on client_profiles``. ``wait_approximate`` where waitstart was not known yet.
+    It waits for its parent. ``soft`` is true where the parent does not hold the lock but stands before it in the
+    queue. ``title`` is what it is called beside its pid: its application_name, ``us``, ``prepared transaction GID``,
+    ``gone``. ``ours`` marks the runner's session. ``holds`` (what others wait for) and ``wants`` are in words:
+    ``ACCESS SHARE on client_profiles``. ``wait_approximate`` where waitstart was not known. ``blocked_by``: the pids
+    of all that it waits for, of which the tree shows one as its parent. ``cycle``: drawn above already; a deadlock.
     """
 
     pid: int | None
@@ -27,6 +29,7 @@ class LockNode:
     ours: bool
     children: tuple["LockNode", ...] = ()
     cycle: bool = False
+    blocked_by: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,9 @@ class LockTree:
     """Who blocks us, above; whom we block, below; in words on top.
 
     ``roots``: for a runner that waits, the sessions at the top of the chains that lead to it; for one that only
-    blocks, itself. ``queued``: how many sessions wait behind us, directly or not; ``oldest``: the longest of their
-    waits in seconds.
+    blocks, itself; without a runner, every session that blocks others and waits for none. The last root is the one
+    that leads to us. ``queued``: how many sessions wait behind us, directly or not; ``oldest``: the longest time
+    that one of them has waited because of us, in seconds. ``blockers``: whom we wait for ourselves, without children.
     """
 
     sentence: str

@@ -6,7 +6,9 @@ from decimal import Decimal, InvalidOperation
 
 from tui.postgres.rows import PgError, safe
 from tui.postgres.session import PgSession, StatementFailed, Table
-from tui.runbook.model import Expect, Expectation, Safety, Scalar, Script
+from tui.runbook.model import Expect, Expectation, Safety, Scalar, Script, Verification
+
+from . import events as e
 
 SHOWN_ROWS = 50
 """Rows of an answer that an event carries; the count is always the whole."""
@@ -50,6 +52,27 @@ async def ask(session: PgSession, script: Script, safety: Safety) -> Answer:
         error = failure.error
     await session.execute("ROLLBACK")
     return Answer(table, time.monotonic() - started, error)
+
+
+async def run(
+    session: PgSession, verification: Verification, safety: Safety, baseline: Rows | None
+) -> e.VerificationFinished:
+    """Asks and judges. Raises ConnectionLost; a query's own error is a red answer."""
+    answer = await ask(session, verification.sql, safety)
+    verdict = judge(verification.expect, answer, baseline)
+    shown = tuple(tuple(None if v is None else safe(v) for v in row) for row in answer.table.rows[:SHOWN_ROWS])
+    return e.VerificationFinished(
+        e.now(),
+        verification.id,
+        verdict.ok,
+        verdict.expected,
+        verdict.found,
+        answer.table.columns,
+        shown,
+        answer.table.count,
+        answer.seconds,
+        answer.error,
+    )
 
 
 def judge(expect: Expect, answer: Answer, baseline: Rows | None = None) -> Verdict:

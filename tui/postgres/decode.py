@@ -1,4 +1,4 @@
-"""From the monitor's raw tuples to frozen rows: bytes to safe text, oids to names. The order is that of the SQL's columns."""
+"""From the monitor's raw tuples to frozen rows: bytes to safe text, oids to names. Columns stand as in the SQL."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -103,8 +103,7 @@ def connections(rows: Iterable[Row], sessions: Iterable[Session]) -> int:
     return 1 + sum(
         1
         for row, session in zip(rows, sessions, strict=True)
-        if session.backend_type == "client backend"
-        or (hidden(session) and row[DATID] and session.leader_pid is None)
+        if session.backend_type == "client backend" or (hidden(session) and row[DATID] and session.leader_pid is None)
     )
 
 
@@ -149,9 +148,7 @@ def lock(row: Row, text: Text, names: Names) -> Lock:
         case _:
             relation = names.relation(database, oid)
     waited = None if seconds is None or granted else max(0.0, seconds)
-    return Lock(
-        pid, locktype, database, oid, relation, detail, text(mode), granted, fast, waited, text(holder)
-    )
+    return Lock(pid, locktype, database, oid, relation, detail, text(mode), granted, fast, waited, text(holder))
 
 
 def _advisory(high: int, low: int, kind: int) -> str:
@@ -166,9 +163,7 @@ def _advisory(high: int, low: int, kind: int) -> str:
 def progress(row: Row, text: Text, names: Names) -> Progress:
     """A row of progress.sql."""
     pid, command, database, oid, phase, done, total, unit, waits_for = row
-    return Progress(
-        pid, text(command), names.relation(database, oid), text(phase), done, total, text(unit), waits_for
-    )
+    return Progress(pid, text(command), names.relation(database, oid), text(phase), done, total, text(unit), waits_for)
 
 
 def replica(row: Row, text: Text, sessions: Mapping[int, Session]) -> Replica:

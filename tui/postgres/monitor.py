@@ -90,6 +90,17 @@ class Monitor:
     def connected(self) -> bool:
         return self._connection is not None and not self._connection.closed
 
+    @property
+    def backend_pid(self) -> int | None:
+        """The monitor's own session, while it is connected."""
+        return self._connection.info.backend_pid if self._connection is not None and self.connected else None
+
+    @property
+    def backend_pid(self) -> int | None:
+        """The pid of the connection's server process, while there is one."""
+        connection = self._connection
+        return None if connection is None or connection.closed else connection.info.backend_pid
+
     async def close(self) -> None:
         """Lets go of the connection."""
         if self._connection is not None:
@@ -100,9 +111,7 @@ class Monitor:
         found = await self._ask({"activity": None, "counters": None, "replication": None, "progress": None})
         activity = found["activity"]
         self._names.databases.update(
-            (row[decode.DATID], self._text(row[decode.DATNAME]))
-            for row in activity or ()
-            if row[decode.DATID]
+            (row[decode.DATID], self._text(row[decode.DATNAME])) for row in activity or () if row[decode.DATID]
         )
         sessions = tuple(decode.session(row, self._text) for row in activity or ())
         blind = activity is None or any(decode.hidden(session) for session in sessions)
@@ -150,9 +159,7 @@ class Monitor:
         """Reads the names that are not known, or not any more; gives the prepared transactions' where asked for."""
         now = time.monotonic()
         here = self._names.here
-        wanted = (
-            decode.relations(locks, here) | decode.objects(locks, here) | decode.progressing(progress, here)
-        )
+        wanted = decode.relations(locks, here) | decode.objects(locks, here) | decode.progressing(progress, here)
         stale = {key for key in wanted if now - self._read_names_at.get(key, -_NAMES_HOLD) >= _NAMES_HOLD}
         ask: dict[str, Mapping[str, object] | None] = {}
         if oids := [oid for catalog, oid in stale if catalog == decode.PG_CLASS]:
@@ -165,9 +172,7 @@ class Monitor:
             return {}
         found = await self._ask(ask)
         if (relations := found.get("relations")) is not None:
-            self._learn(
-                [(decode.PG_CLASS, oid) for oid in oids], [(decode.PG_CLASS, *row) for row in relations], now
-            )
+            self._learn([(decode.PG_CLASS, oid) for oid in oids], [(decode.PG_CLASS, *row) for row in relations], now)
         if (described := found.get("objects")) is not None:
             self._learn(others, described, now)
         return {self._text(xid): self._text(gid) for xid, gid in found.get("prepared") or ()}
@@ -206,11 +211,7 @@ class Monitor:
         except psycopg.Error as error:
             failure = error
         if self._connection_gone():
-            raise (
-                failure
-                if isinstance(failure, psycopg.OperationalError)
-                else psycopg.OperationalError(str(failure))
-            )
+            raise (failure if isinstance(failure, psycopg.OperationalError) else psycopg.OperationalError(str(failure)))
         self._transactions += len(cursors)
         answers: dict[str, _Rows | None] = dict.fromkeys(questions)
         for name, cursor in cursors.items():
@@ -222,16 +223,12 @@ class Monitor:
                 self._refused.pop(name, None)
         return answers
 
-    async def _ask_alone(
-        self, name: str, text: bytes, parameters: Mapping[str, object] | None
-    ) -> _Rows | None:
+    async def _ask_alone(self, name: str, text: bytes, parameters: Mapping[str, object] | None) -> _Rows | None:
         connection = self._connection
         assert connection is not None
         self._transactions += 1
         try:
-            rows = await (
-                await connection.cursor(binary=True).execute(text, parameters, prepare=False)
-            ).fetchall()
+            rows = await (await connection.cursor(binary=True).execute(text, parameters, prepare=False)).fetchall()
         except psycopg.Error as error:
             if self._connection_gone():
                 raise psycopg.OperationalError(str(error)) from None
@@ -247,9 +244,7 @@ class Monitor:
             # No second look changes that: not again on this connection.
             backoff = float("inf")
         why = _WORDS.get(type(error)) or safe(error.diag.message_primary or str(error))
-        source = (
-            before.source if before and before.source.why == why else Source(name, why, datetime.now(UTC))
-        )
+        source = before.source if before and before.source.why == why else Source(name, why, datetime.now(UTC))
         self._refused[name] = _Refused(source, time.monotonic() + backoff, backoff)
 
     async def _connected(self) -> bool:
@@ -272,11 +267,9 @@ class Monitor:
         self._text = decode.Text(_codec(connection.info.parameter_status("server_encoding") or ""))
         self._transactions = 0
         try:
-            answer = await connection.execute(
-                "SELECT oid, datname FROM pg_database WHERE datname = current_database()"
-            )
-            oid, name = await answer.fetchone() or (0, b"")
-            self._names.here = int(oid)
+            answer = await connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()")
+            row: Any = await answer.fetchone()
+            self._names.here = row[0]
         except psycopg.Error as error:
             await self.close()
             self._lose(safe(str(error)))

@@ -93,7 +93,10 @@ class Builder:
             rollbacks=tuple(self._rollback(element, ids) for element in rollbacks),
         )
         self._refuse_same_undoes(rollbacks)
-        self._warn_untested(runbook, steps)
+        doubtful = not isinstance(self._raw.get("rollback", []), list) or any(
+            element.table.undoes is None or not set(element.table.undoes) <= set(ids) for element in rollbacks
+        )
+        self._warn_untested(runbook, steps, doubtful)
         return runbook
 
     def _elements(self, name: str, model: type[_T]) -> list[_Element[_T]]:
@@ -176,7 +179,7 @@ class Builder:
 
     def _step(self, element: _Element[StepTable], safety: Safety) -> Step:
         table = element.table
-        transaction = table.transaction is not False
+        transaction = True if "transaction" not in element.given else table.transaction
         return Step(
             id=table.id or "",
             title=table.title or "",
@@ -184,26 +187,29 @@ class Builder:
             rollback=None
             if table.rollback is None
             else self._changes(element, "rollback", table.rollback, transaction),
-            transaction=transaction,
+            transaction=transaction is not False,
             expected=table.expected,
             safety=_safety(safety, table.safety),
         )
 
-    def _changes(self, element: _Element[StepTable], key: str, value: str, transaction: bool) -> Script:
+    def _changes(self, element: _Element[StepTable], key: str, value: str, transaction: bool | None) -> Script:
         source = self._source(element, key, value)
+        if transaction is None:
+            return self._scripts.read(source)
         if not transaction:
             return self._scripts.statement_by_statement(source)
         return self._scripts.transactional(source, "move it to a step of its own with transaction = false")
 
     def _verification(self, element: _Element[VerificationTable], steps: list[str]) -> Verification:
         table = element.table
-        if table.after is not None and table.after not in (AFTER_END, AFTER_BACK):
-            self._refuse_unknown(element, "after", table.after, [*steps, AFTER_END, AFTER_BACK])
+        known = [*steps, AFTER_END, AFTER_BACK]
+        if table.after is not None:
+            self._refuse_unknown(element, "after", table.after, known)
         return Verification(
             id=table.id or "",
             title=table.title or "",
             sql=_NOTHING if table.sql is None else self._scripts.query(self._source(element, "sql", table.sql)),
-            after=table.after or AFTER_END,
+            after=table.after if table.after in known else AFTER_END,
             expect=self._expect(element) or Expect(Expectation.EMPTY, True),
         )
 
@@ -248,7 +254,8 @@ class Builder:
                 self._at(element, "undoes", what, "keep one, or Lockstep could not choose")
             first.setdefault(undone, self._line((*element.at, "undoes")))
 
-    def _warn_untested(self, runbook: Runbook, elements: list[_Element[StepTable]]) -> None:
+    def _warn_untested(self, runbook: Runbook, elements: list[_Element[StepTable]], doubtful: bool) -> None:
+        """``doubtful``: a rollback does not say which steps it undoes, so none is told to lack one."""
         mends = {
             "no rollback": "add `rollback`, or a [[rollback]] that undoes it",
             "no verification": "add a [[verification]] after it, after a later step or after the end",
@@ -256,7 +263,7 @@ class Builder:
         for element, step in zip(elements, runbook.steps, strict=True):
             if not step.id:
                 continue
-            given = {"no rollback"} if "rollback" in element.given else set()
+            given = {"no rollback"} if doubtful or "rollback" in element.given else set()
             missing = [what for what in runbook.untested(step) if what not in given]
             if missing:
                 self._findings.append(

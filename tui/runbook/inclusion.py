@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tui.runbook.files import LARGEST, FileProblem, normal_name, read_text
@@ -16,7 +17,8 @@ RUNBOOK_FILE = "runbook.toml"
 Report = Callable[[str, int | None, str, str], None]
 """Takes what is wrong: file, line, what, mend."""
 
-_MOST_INCLUSIONS = 1000
+_DEEPEST = 20
+_MOST = 1000
 _ON = ("", "on", "true", "yes", "1")
 _ALLOWED = r"only \i, \ir and \set ON_ERROR_STOP on are read here"
 
@@ -25,7 +27,7 @@ def read_script(root: Path, name: str, reference: Place, report: Report) -> Scri
     """The script in the file of that name; without statements if anything in it was reported."""
     reader = _Reader(root, report)
     text = reader.include(name, RUNBOOK_FILE, reference.line, ())
-    return reader.script(name, text)
+    return reader.script(name, text, name, None)
 
 
 def inline_script(root: Path, text: str, place: Place, report: Report) -> Script:
@@ -33,7 +35,7 @@ def inline_script(root: Path, text: str, place: Place, report: Report) -> Script
     reader = _Reader(root, report)
     first = place.text_line
     reader.expand(text, RUNBOOK_FILE, lambda line: place.line if first is None else first + line - 1, ())
-    return reader.script(f"{RUNBOOK_FILE}:{place.line}", text)
+    return reader.script(f"{RUNBOOK_FILE}:{place.line}", text, RUNBOOK_FILE, place.line)
 
 
 class _Reader:
@@ -45,67 +47,77 @@ class _Reader:
         self._included: list[str] = []
         self._size = 0
 
-    def script(self, name: str, text: str) -> Script:
-        """What was read. The first text is the script's own, all others were included."""
+    def script(self, name: str, text: str, file: str, line: int | None) -> Script:
+        """What was read; ``file`` and ``line`` are where it is told that there is nothing in it."""
+        if not self._found and not self._failed:
+            empty = not text.strip("\ufeff \t\r\n")
+            what = "the SQL is empty" if empty else "the SQL holds no statement, only comments or psql commands"
+            self._fail(file, line, what, "write a statement")
         if self._failed:
             return Script(name, text, ())
-        if not self._found:
-            file, _, line = name.partition(":") if name.startswith(f"{RUNBOOK_FILE}:") else (name, "", "")
-            self._report(file, int(line) if line else None, "there is no statement in this SQL", "write one")
-        statements, files = zip(*self._found, strict=True) if self._found else ((), ())
-        return Script(name, text, statements, files, tuple(self._included))
+        return Script(
+            name,
+            text,
+            tuple(statement for statement, _ in self._found),
+            tuple(file for _, file in self._found),
+            tuple(self._included),
+        )
 
     def include(self, name: str, by: str, line: int, stack: tuple[str, ...]) -> str:
         """Read a file to which ``by`` refers in that line, expand it, and give its text."""
         try:
             normal = normal_name(name)
             if normal in stack:
-                raise FileProblem(f"{quoted(normal)} includes itself", "take this \\i out")
+                raise FileProblem(f"{quoted(normal)} includes itself", "take this inclusion out")
+            if len(stack) > _DEEPEST or len(self._included) > _MOST or self._size > LARGEST:
+                raise FileProblem("the inclusions are too deep, too many or too large", "include less")
             text = read_text(self._root, normal)
         except FileProblem as problem:
-            if problem.name is None:
-                self._fail(by, line, problem.what, problem.mend)
-            else:
-                self._fail(problem.name, problem.line, problem.what, problem.mend)
+            file, at = (by, line) if problem.name is None else (problem.name, problem.line)
+            self._fail(file, at, problem.what, problem.mend)
             return ""
         self._size += len(text)
         if stack:
             self._included.append(text)
-        if self._size > LARGEST or len(self._included) > _MOST_INCLUSIONS:
-            self._fail(by, line, "the included files are too many or too large", "include less")
-        else:
-            self.expand(text, normal, lambda inner: inner, (*stack, normal))
+        self.expand(text, normal, lambda inner: inner, (*stack, normal))
         return text
 
     def expand(self, text: str, file: str, line_of: Callable[[int], int], stack: tuple[str, ...]) -> None:
         """Take the statements of a text in, and those of what it includes."""
         try:
-            for item in scan(text):
-                if isinstance(item, Statement):
-                    line = line_of(item.line)
-                    self._found.append((item if line == item.line else _moved(item, line), file))
-                else:
-                    self._command(item, item.arguments, file, line_of(item.line), stack or (RUNBOOK_FILE,))
+            items = scan(text)
         except SplitError as error:
             what, _, mend = str(error).partition(": ")
-            self._fail(file, line_of(error.line), what, mend or _ALLOWED)
+            self._fail(file, line_of(error.line), what, mend)
+            return
+        for item in items:
+            line = line_of(item.line)
+            if isinstance(item, Statement):
+                self._found.append((item if line == item.line else replace(item, line=line), file))
+            else:
+                self._command(item, file, line, stack or (RUNBOOK_FILE,))
 
-    def _command(
-        self, command: MetaCommand, arguments: tuple[str, ...], file: str, line: int, stack: tuple[str, ...]
-    ) -> None:
+    def _command(self, command: MetaCommand, file: str, line: int, stack: tuple[str, ...]) -> None:
+        if command.name not in ("\\i", "\\ir", "\\set"):
+            self._fail(file, line, f"{quoted(command.text)} is a command of psql, not SQL", _ALLOWED)
+            return
+        try:
+            arguments = command.arguments
+        except SplitError as error:
+            self._fail(file, line, str(error), _ALLOWED)
+            return
         match command.name, arguments:
-            case ("\\i" | "\\ir", (name,)):
+            case "\\set", ("ON_ERROR_STOP", *value):
+                if "".join(value).lower() not in _ON:
+                    self._fail(file, line, "ON_ERROR_STOP is switched off", "a script always stops at its first error")
+            case "\\i" | "\\ir", (name,):
                 inside = posixpath.dirname(file) if command.name == "\\ir" else ""
                 self.include(posixpath.join(inside, name), file, line, stack)
-            case "\\set", ("ON_ERROR_STOP", *value) if "".join(value).lower() in _ON:
-                pass
+            case "\\i" | "\\ir", _:
+                self._fail(file, line, f"{command.name} with {len(arguments)} file names", "write one")
             case _:
-                self._fail(file, line, f"{quoted(command.text)} is a command of psql, not SQL", _ALLOWED)
+                self._fail(file, line, f"{quoted(command.text)} sets a variable of psql", _ALLOWED)
 
     def _fail(self, file: str, line: int | None, what: str, mend: str) -> None:
         self._failed = True
         self._report(file, line, what, mend)
-
-
-def _moved(statement: Statement, line: int) -> Statement:
-    return Statement(statement.text, statement.start, statement.end, line, statement.copy_data)

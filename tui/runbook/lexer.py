@@ -30,7 +30,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 # Tokens that neither open nor close anything, many at once: this makes a long script quick to split. A string
-# is among them only before a character that rules out its going on. Bounded, as the matcher notes repetitions.
+# is among them only before a character that rules out its going on. Bounded: the matcher notes repetitions.
 _PLAIN = re.compile(
     rf"""(?:{_BLANK}
     (?: (?![eE]'|[uU]&['"]){_WORD}

@@ -9,7 +9,7 @@ from pathlib import Path
 from tui.paths import shipped_runbooks
 from tui.runbook.build import Builder
 from tui.runbook.files import FileProblem, read_text
-from tui.runbook.findings import Finding, RunbookRefused, hidden_character, nearest_or_all, quoted
+from tui.runbook.findings import Finding, RunbookRefused, hidden_character, nearest, quoted
 from tui.runbook.inclusion import RUNBOOK_FILE
 from tui.runbook.model import Runbook
 from tui.runbook.toml_lines import locate
@@ -21,6 +21,7 @@ _MENDS = {
     "Cannot mutate": "a table in { } is complete: write all its keys inside",
     "Invalid value": "strings and durations stand in quotes",
     "Unescaped": "write \\\\ for a backslash, or single quotes around the string",
+    "Illegal character '\\n'": "close the quote on its line, or use three quotes for text of several lines",
     "Unterminated": "write the closing quote",
 }
 
@@ -46,9 +47,11 @@ def find_runbook(name_or_path: str) -> Path:
         return shipped_runbooks() / name_or_path
     if name_or_path and os.path.lexists(path):
         raise RunbookRefused((_not_a_directory(path),))
-    listed = f"; these ship: {', '.join(ships)}" if ships else ""
-    mend = nearest_or_all(name_or_path, ships, "give the path of a directory") + listed
-    raise RunbookRefused((Finding("error", name_or_path, None, "there is no such directory or runbook", mend),))
+    near = nearest(name_or_path, ships)
+    mends = [f"the nearest is {quoted(near)}"] if near is not None else []
+    mends.append(f"these ship: {', '.join(ships)}" if ships else "give the path of a directory")
+    what = "there is no such directory, and no runbook of that name ships"
+    raise RunbookRefused((Finding("error", name_or_path, None, what, "; ".join(mends)),))
 
 
 def load_or_refuse(path: Path) -> tuple[Runbook, tuple[Finding, ...]]:
@@ -78,8 +81,8 @@ def load(path: Path) -> Loaded:
         return Loaded(None, (_syntax(text, str(error)),))
     except RecursionError:
         return Loaded(None, (_syntax(text, "Lists or tables nested too deeply"),))
-    except ValueError as error:  # a whole number of thousands of digits
-        return Loaded(None, (_syntax(text, str(error)),))
+    except ValueError:  # what int() refuses: thousands of digits
+        return Loaded(None, (_syntax(text, "A number too long to be one"),))
     findings: list[Finding] = []
     runbook = Builder(root, raw, places, findings).runbook()
     # One file may serve two steps: what is wrong with it is told once.

@@ -153,7 +153,7 @@ class Checked(Generic[_T]):
 
 def check(model: type[_T], raw: dict[str, Any]) -> Checked[_T]:
     """Validate one table; never raises."""
-    problems = [Problem((), f"`{key}` is missing", f"add `{key} = …`") for key in model.needs if key not in raw]
+    problems: list[Problem] = []
     table = dict(raw)
     while True:
         try:
@@ -163,7 +163,14 @@ def check(model: type[_T], raw: dict[str, Any]) -> Checked[_T]:
                 problems.append(_problem(model, details))
                 _drop(table, details["loc"])
         else:
-            return Checked(valid, frozenset(raw), tuple(problems))
+            # A key misspelled is told as such, not also as missing.
+            meant = {nearest(key, model.model_fields) for key in raw if key not in model.model_fields}
+            missing = [
+                Problem((), f"`{key}` is missing", f"add `{key} = …`")
+                for key in model.needs
+                if key not in raw and key not in meant
+            ]
+            return Checked(valid, frozenset(raw), (*missing, *problems))
 
 
 def expectation(table: ExpectTable) -> Expect:
@@ -228,7 +235,7 @@ def _wrong_value(details: ErrorDetails) -> tuple[str, str]:
                 f'write it in quotes: "{values.shown(value)}"' if number else "write it in quotes"
             )
         case "int_type" | "int_from_float":
-            return f"is {values.kind(value)}, not a whole number", "write a whole number without quotes"
+            return f"is {values.shown(value)}, not a whole number", "write a whole number without quotes"
         case "bool_type":
             return f"is {values.shown(value)}, not true or false", "write true or false without quotes"
         case "list_type":

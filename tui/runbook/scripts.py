@@ -44,7 +44,7 @@ class Scripts:
 
     def transactional(self, source: Source, elsewhere: str) -> Script:
         """A script that runs in one transaction. ``elsewhere``: what to do with a statement that cannot."""
-        script = self._read(source)
+        script = self.read(source)
         wrong = partial(self._wrong, script, source.item)
         controls = {i: c for i, s in enumerate(script.statements) if (c := transaction_control(s)) is not None}
         last = len(script.statements) - 1
@@ -78,7 +78,7 @@ class Scripts:
 
     def statement_by_statement(self, source: Source) -> Script:
         """A script whose statements each commit by themselves."""
-        script = self._read(source)
+        script = self.read(source)
         for index, statement in enumerate(script.statements):
             if (control := transaction_control(statement)) is not None:
                 self._wrong(
@@ -92,7 +92,7 @@ class Scripts:
 
     def query(self, source: Source) -> Script:
         """A script of one statement that only asks."""
-        script = self._read(source)
+        script = self.read(source)
         wrong = partial(self._wrong, script, source.item)
         if len(script.statements) > 1:
             wrong(1, f"{len(script.statements)} statements where one query is judged", "keep one")
@@ -105,7 +105,8 @@ class Scripts:
                 )
         return script
 
-    def _read(self, source: Source) -> Script:
+    def read(self, source: Source) -> Script:
+        """A script as it is written, judged by nothing but its own text."""
         if not source.is_file:
             return inline_script(self._root, source.value, source.place, partial(self._add, source.item))
         value = source.value.strip()
@@ -114,9 +115,12 @@ class Scripts:
         except FileProblem as problem:
             self._add(source.item, RUNBOOK_FILE, source.place.line, problem.what, problem.mend)
             return Script(value, "", ())
-        if name not in self._files:
-            self._files[name] = read_script(self._root, name, source.place, partial(self._add, source.item))
-        return self._files[name]
+        script = self._files.get(name)
+        if script is None:
+            script = read_script(self._root, name, source.place, partial(self._add, source.item))
+            if script.statements:  # what failed is read again, so that each reference to it is told
+                self._files[name] = script
+        return script
 
     def _wrong(self, script: Script, item: str | None, index: int, what: str, mend: str) -> None:
         self._add(item, script.files[index], script.statements[index].line, what, mend)

@@ -130,7 +130,9 @@ def server(value: object) -> int:
     """The least major version of the server."""
     found = _SERVER.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise Unfit(f"is {shown(value)}, not a least major version", 'write it as ">=14"')
+        major = re.search(r"[0-9]{1,2}", value) if isinstance(value, str) else None
+        mend = f'write it as ">={major.group() if major else 14}"'
+        raise Unfit(f"is {shown(value)}, not a least major version", mend)
     return int(found[1])
 
 

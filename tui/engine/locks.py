@@ -1,0 +1,182 @@
+"""The tree of locks: who blocks us above, whom we block below, and the sentence that says it. Pure."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from tui.postgres.rows import Lock, Session
+
+from .lock_words import held, wanted
+from .sample import LockNode, LockTree
+from .sentence import sentence
+from .wait_graph import PREPARED, Key, WaitGraph, order
+
+
+def build_tree(
+    sessions: Iterable[Session],
+    locks: Iterable[Lock],
+    blocking: Mapping[int, tuple[int, ...]],
+    our_pid: int | None,
+    *,
+    own: Collection[int] = (),
+    prepared: Mapping[str, str] | None = None,
+) -> LockTree:
+    """The tree around our session; without one (``our_pid`` None) every wait of the server, under who causes it.
+
+    ``blocking`` is pg_blocking_pids by waiter. ``own``: sessions of ours that must not count (the operator's).
+    ``prepared``: the gid of prepared transactions by transaction id.
+
+    Everybody is drawn once, so 500 waiters in one queue are 500 lines: under us if we are among those it waits for,
+    else under who holds what it wants, else under who stands before it. ``LockNode.blocked_by`` names them all.
+    """
+    graph = WaitGraph(sessions, locks, blocking, own)
+    drawing = _Drawing(graph, our_pid, prepared or {})
+    above = graph.above(our_pid) if our_pid is not None else set()
+    behind = graph.behind(our_pid) if our_pid is not None else {}
+    queued = {key: seconds for key, seconds in behind.items() if _counts(graph.sessions.get(key))}
+    waiting = our_pid in graph.blocked_by
+    our_node = drawing.node(our_pid) if our_pid is not None and waiting else None
+    if our_pid is None:
+        shown = set(graph.blocked_by) | set(graph.blocks)
+    else:
+        shown = above | set(behind) | {our_pid} if above or behind else set()
+    return LockTree(
+        sentence=sentence(graph, our_pid, queued, above | set(behind), drawing.title),
+        roots=drawing.roots(shown),
+        our_pid=our_pid,
+        waiting_for_lock=waiting,
+        our_wait_seconds=our_node.wait_seconds if our_node else None,
+        our_wants=our_node.wants if our_node else None,
+        blockers=tuple(
+            drawing.node(key, soft=soft)
+            for key, soft in sorted(
+                graph.blocked_by.get(our_pid or 0, {}).items(), key=lambda edge: (edge[1], order(edge[0]))
+            )
+        ),
+        queued=len(queued),
+        oldest=max(queued.values(), default=None),
+    )
+
+
+def _counts(session: Session | None) -> bool:
+    """Autovacuum behind us keeps no user waiting."""
+    return session is None or not session.backend_type.startswith("autovacuum")
+
+
+class _Drawing:
+    """Turns the graph into nodes, each drawn once; what closes a circle is drawn once more, marked ``cycle``."""
+
+    def __init__(self, graph: WaitGraph, our_pid: int | None, prepared: Mapping[str, str]) -> None:
+        self._graph = graph
+        self._our_pid = our_pid
+        self._prepared = prepared
+
+    def title(self, key: Key) -> str:
+        """What a node is called beside its pid."""
+        if isinstance(key, str):
+            xid = key.removeprefix(PREPARED)
+            gid = self._prepared.get(xid)
+            return f"prepared transaction {gid or xid}".strip()
+        session = self._graph.sessions.get(key)
+        if key == self._our_pid:
+            return "us"
+        if session is None:
+            return "gone" if self._graph.sessions else "session"
+        return session.application_name or session.user or session.backend_type or "session"
+
+    def node(
+        self, key: Key, *, soft: bool = False, cycle: bool = False, children: tuple[LockNode, ...] = ()
+    ) -> LockNode:
+        graph = self._graph
+        lock = graph.wanted.get(key)
+        waits = key in graph.blocked_by
+        seconds, approximate = graph.wait(key) if waits else (None, False)
+        return LockNode(
+            pid=key if isinstance(key, int) else None,
+            session=graph.sessions.get(key),
+            title=self.title(key),
+            holds=tuple(dict.fromkeys(held(lock) for lock in graph.contested(key))),
+            wants=wanted(lock, graph.locks[key]) if lock is not None and waits else None,
+            wait_seconds=seconds,
+            wait_approximate=approximate,
+            soft=soft,
+            ours=key == self._our_pid,
+            children=children,
+            cycle=cycle,
+            blocked_by=tuple(k for k in sorted(graph.blocked_by.get(key, {}), key=order) if isinstance(k, int)),
+        )
+
+    def roots(self, shown: set[Key]) -> tuple[LockNode, ...]:
+        parent = self._parents(shown)
+        below: dict[Key | None, list[Key]] = defaultdict(list)
+        for key in shown:
+            below[parent.get(key)].append(key)
+        circles = self._circles(shown, parent)
+        leads_to_us = set(_line(self._our_pid, parent)) if self._our_pid is not None else set()
+
+        def rank(key: Key) -> tuple[bool, float, tuple[int, int, str]]:
+            # Who leads to us comes last, so that our queue does not push the other blockers off the screen.
+            return (key in leads_to_us, -(self._graph.wait(key)[0] or 0.0), order(key))
+
+        top_down: list[Key] = []
+        ahead = list(below[None])
+        while ahead:
+            key = ahead.pop()
+            top_down.append(key)
+            ahead.extend(below[key])
+        nodes: dict[Key, LockNode] = {}
+        for key in reversed(top_down):
+            soft = self._graph.blocked_by.get(key, {}).get(parent[key], False) if key in parent else False
+            children = [nodes[child] for child in sorted(below[key], key=rank)]
+            children += [
+                self.node(again, soft=self._graph.blocked_by[again][key], cycle=True)
+                for again in sorted(circles.get(key, ()), key=order)
+            ]
+            nodes[key] = self.node(key, soft=soft, children=tuple(children))
+        return tuple(nodes[key] for key in sorted(below[None], key=rank))
+
+    def _parents(self, shown: set[Key]) -> dict[Key, Key]:
+        """By each one that waits, the blocker that it is drawn under."""
+        distance = self._distances(shown)
+        parent: dict[Key, Key] = {}
+        for key in sorted(shown, key=order):
+            edges = self._graph.blocked_by.get(key, {})
+            nearer = distance.get(key, 0) - 1 if key != self._our_pid else None
+            candidates = sorted(
+                (b for b in edges if b in shown), key=lambda b: (distance.get(b) != nearer, edges[b], order(b))
+            )
+            best = next((b for b in candidates if key not in _line(b, parent)), None)
+            if best is not None:
+                parent[key] = best
+        return parent
+
+    def _distances(self, shown: set[Key]) -> dict[Key, int]:
+        """How many waits lie between us and each one below."""
+        if self._our_pid is None or self._our_pid not in shown:
+            return {}
+        distance: dict[Key, int] = {self._our_pid: 0}
+        ahead: list[Key] = [self._our_pid]
+        for key in ahead:
+            for waiter in self._graph.blocks.get(key, ()):
+                if waiter not in distance:
+                    distance[waiter] = distance[key] + 1
+                    ahead.append(waiter)
+        return distance
+
+    def _circles(self, shown: set[Key], parent: Mapping[Key, Key]) -> dict[Key, list[Key]]:
+        """By each one, those above it in the drawing that wait for it: there the circle closes."""
+        circles: dict[Key, list[Key]] = defaultdict(list)
+        for key in shown:
+            above = set(_line(key, parent))
+            for waiter in self._graph.blocks.get(key, ()):
+                if waiter in above and waiter != key:
+                    circles[key].append(waiter)
+        return circles
+
+
+def _line(key: Key | None, parent: Mapping[Key, Key]) -> list[Key]:
+    """This one and who is drawn above it, up to the root."""
+    line: list[Key] = []
+    while key is not None:
+        line.append(key)
+        key = parent.get(key)
+    return line

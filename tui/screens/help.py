@@ -1,0 +1,78 @@
+"""``?``: the signs and the keys."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import ModalScreen
+
+from tui.widgets.line import Line, Role, wrap
+from tui.widgets.lines import Lines
+
+from .actions import ACTS
+
+_SIGNS: tuple[tuple[str, Role, str], ...] = (
+    ("✓", "good", "done, committed, passed"),
+    ("▶", "us", "running"),
+    ("◷", "warn", "waits for a lock, or for its next try"),
+    ("○", "dim", "to come"),
+    ("✗", "bad", "failed"),
+    ("?", "bad", "in doubt: the server must say"),
+    ("↺", "warn", "rolled back"),
+    ("!", "warn", "gone past with a reason, or worth a look"),
+)
+_TREE = (
+    ("└─", "waits for the session above, which holds the lock"),
+    ("└┄", "waits behind the session above, which only stands before it in the queue"),
+    ("└▶", "our own session"),
+    ("~", "before a time: not the server's own clock yet, measured by us"),
+)
+_MOVES = (
+    ("tab", "next pane; its rule lights up"),
+    ("↑ ↓", "move or scroll in the pane"),
+    ("→ ←", "unfold, fold"),
+    ("^p", "every action by name"),
+    ("esc", "out of any question, without harm"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Signs and keys, over the console."""
+
+    CSS_PATH = "help.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q,enter", "dismiss", "Close", id="help.close", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="help")
+
+    def on_mount(self) -> None:
+        pane = self.query_one("#help", Lines)
+        pane.border_title = Content(" Signs and keys ")  # type: ignore[assignment]
+        pane.border_subtitle = Content(" esc closes ")  # type: ignore[assignment]
+        pane.show(help_lines)
+        pane.focus()
+
+
+def help_lines(width: int) -> list[Line]:
+    """Keys first, then the signs."""
+    lines = [Line("Keys", "strong")]
+    for act in ACTS:
+        lines += _entry(act.name, "key", act.help, width)
+    for key, text in _MOVES:
+        lines += _entry(key, "key", text, width)
+    lines += [Line(), Line("Signs", "strong")]
+    for sign, role, text in _SIGNS:
+        lines += _entry(sign, role, text, width)
+    lines += [Line(), Line("In the lock tree", "strong")]
+    for sign, text in _TREE:
+        lines += _entry(sign, "us", text, width)
+    return lines
+
+
+def _entry(sign: str, role: Role, text: str, width: int) -> list[Line]:
+    first, *rest = wrap(text, width - 9)
+    head = Line("  ").column(sign, 7, role).extend(first)
+    return [head, *(Line(" " * 9).extend(line) for line in rest)]

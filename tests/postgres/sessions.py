@@ -14,7 +14,7 @@ from tui.postgres.session import Dsn
 
 
 class App:
-    """One session of an application. ``begin`` runs a statement in an open transaction, ``send`` does not wait for it."""
+    """One session of an application: ``run`` waits for its statements, ``send`` leaves one under way."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self.connection = connection
@@ -76,7 +76,9 @@ class Stage:
         """The first look of which this is true."""
         async with asyncio.timeout(10):
             while not true(look := await self.monitor.look(our_pid)):
-                await asyncio.sleep(0.02)
+                for app in self.apps:
+                    if app.sent is not None and app.sent.done():
+                        app.sent.result()
         return look
 
     async def really(self, ask: Callable[[psycopg.AsyncConnection[Any]], Awaitable[Any]]) -> Any:

@@ -49,6 +49,11 @@ class Sampler:
         self._awake = asyncio.Event()
         self._before: deque[Look] = deque()
 
+    @property
+    def backend_pid(self) -> int | None:
+        """The pid of the monitor's server process, while it is connected."""
+        return self._monitor.backend_pid
+
     def wake(self) -> None:
         """Looks now instead of at the end of the interval: a script begins."""
         self._awake.set()

@@ -90,6 +90,12 @@ class Monitor:
     def connected(self) -> bool:
         return self._connection is not None and not self._connection.closed
 
+    @property
+    def backend_pid(self) -> int | None:
+        """The pid of the connection's server process, while there is one."""
+        connection = self._connection
+        return None if connection is None or connection.closed else connection.info.backend_pid
+
     async def close(self) -> None:
         """Lets go of the connection."""
         if self._connection is not None:

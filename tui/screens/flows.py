@@ -156,9 +156,7 @@ async def signal(console: Asker, run: "Run", pid: int) -> None:
     choices: tuple[Choice, ...] = (Choice(NO, "No, keep it", "harmless"),)
     if preview.allowed is None:
         choices = (*choices, Choice("cancel", "Cancel its query"), Choice("terminate", "Terminate", "danger"))
-    answer = await console.ask(
-        f"Terminate session {pid}?", lambda width: q.signal_lines(preview, width), choices
-    )
+    answer = await console.ask(f"Terminate session {pid}?", lambda width: q.signal_lines(preview, width), choices)
     action: Literal["cancel", "terminate"]
     match answer.choice:
         case "cancel":

@@ -117,7 +117,9 @@ def cancel_lines(state: RunState, now: datetime, width: int) -> list[Line]:
         return [Line("it is over already: nothing will be cancelled", "dim")]
     elapsed = (now - script.started.at).total_seconds()
     done = len(script.finished)
-    lines = [Line(f"it has run for {running(elapsed)}, {counted(done, 'statement')} of {script.started.statements} done")]
+    lines = [
+        Line(f"it has run for {running(elapsed)}, {counted(done, 'statement')} of {script.started.statements} done")
+    ]
     return [*lines, *wrap(_stays(state), width)]
 
 
@@ -135,7 +137,10 @@ def quit_lines(state: RunState, now: datetime, width: int) -> list[Line]:
     lines: list[Line] = []
     script = state.script
     if script is not None and script.active:
-        lines += [Line(f"{script.started.script} runs: it is cancelled first", "warn"), *cancel_lines(state, now, width)]
+        lines += [
+            Line(f"{script.started.script} runs: it is cancelled first", "warn"),
+            *cancel_lines(state, now, width),
+        ]
     applied = state.applied
     if applied:
         lines += wrap(f"{listed(applied, 8)} {'is' if len(applied) == 1 else 'are'} committed and will stay", width)

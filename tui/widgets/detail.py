@@ -36,9 +36,7 @@ _BY = {
 def _item(view: View, item: ItemState, width: int) -> list[Line]:
     plan = item.plan
     sign, role = item_sign(item)
-    lines = [
-        Line(f" {sign} ", role).extend(piece) for piece in wrap(plan.title, width - 4, "strong", limit=3)
-    ]
+    lines = [Line(f" {sign} ", role).extend(piece) for piece in wrap(plan.title, width - 4, "strong", limit=3)]
     due = f"due with step {plan.step}" if plan.step else f"due {plan.phase} the window"
     need = "required" if plan.required else "optional"
     lines.append(Line(f"   {need}, {due}; {_BY[plan.by]}", "dim").cut(width))
@@ -53,9 +51,7 @@ def _item(view: View, item: ItemState, width: int) -> list[Line]:
         lines += _probe(item, width)
     for override in view.state.overrides:
         if plan.id in override.open:
-            text = (
-                f"gone past by {override.operator} at {clock(override.at, seconds=True)}: {override.reason}"
-            )
+            text = f"gone past by {override.operator} at {clock(override.at, seconds=True)}: {override.reason}"
             lines += wrap(text, width - 2, "warn", indent="   ")
     return lines
 
@@ -144,22 +140,16 @@ def _verification(view: View, verification: VerificationState, width: int) -> li
     if verification.status is VerificationStatus.ACCEPTED:
         for override in view.state.overrides:
             if plan.id in override.open:
-                lines += wrap(
-                    f"accepted by {override.operator}: {override.reason}", width - 2, "warn", indent="   "
-                )
+                lines += wrap(f"accepted by {override.operator}: {override.reason}", width - 2, "warn", indent="   ")
     lines += [Line(), *sql_lines(plan.sql, width, most=14, indent="   "), Line()]
     if result is not None and result.error is not None:
-        lines += wrap(
-            f"ERROR {result.error.sqlstate}: {result.error.message}", width - 2, "bad", indent="   "
-        )
+        lines += wrap(f"ERROR {result.error.sqlstate}: {result.error.message}", width - 2, "bad", indent="   ")
     elif result is not None:
         lines += _rows(result.columns, result.rows, result.row_count, width)
     return lines
 
 
-def _rows(
-    columns: tuple[str, ...], rows: tuple[tuple[str | None, ...], ...], count: int, width: int
-) -> list[Line]:
+def _rows(columns: tuple[str, ...], rows: tuple[tuple[str | None, ...], ...], count: int, width: int) -> list[Line]:
     """A plain table; each column as wide as its widest shown value, at most 40 cells."""
     if not columns:
         return []
@@ -173,9 +163,7 @@ def _rows(
         line = Line("   ")
         for i, cells in enumerate(widths):
             value = row[i] if i < len(row) else ""
-            line.column(
-                "null" if value is None else value, cells, "dim" if position == 0 or value is None else ""
-            )
+            line.column("null" if value is None else value, cells, "dim" if position == 0 or value is None else "")
             line.add("  ")
         lines.append(line.cut(width))
     if count > len(rows):

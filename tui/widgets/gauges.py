@@ -16,9 +16,7 @@ def sparkline(values: Iterable[float | None], width: int) -> str:
     """The last ``width`` values, the highest of them as a full bar; a gap where nothing is known."""
     shown = list(values)[-width:]
     top = max((v for v in shown if v is not None), default=0.0)
-    bars = "".join(
-        " " if v is None else _BARS[round((len(_BARS) - 1) * v / top) if top > 0 else 0] for v in shown
-    )
+    bars = "".join(" " if v is None else _BARS[round((len(_BARS) - 1) * v / top) if top > 0 else 0] for v in shown)
     return bars.rjust(width)
 
 

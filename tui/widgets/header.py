@@ -20,9 +20,7 @@ def _target(view: View, width: int) -> Line:
         return Line(" connecting …", "dim").pad(width)
     target = opened.target
     left = Line(" ").extend(_environment(view, "PRODUCTION", "NOT PRODUCTION"))
-    left.add(f"  {target.database}", "strong").add(
-        f" on {target.host}:{target.port} · PostgreSQL {target.version}"
-    )
+    left.add(f"  {target.database}", "strong").add(f" on {target.host}:{target.port} · PostgreSQL {target.version}")
     right = Line(f"operator: {view.state.operator} ")
     title = Line(opened.title, "strong").cut(max(10, width // 3))
     room = width - right.cells - 3
@@ -66,11 +64,7 @@ def _window_role(left: float, window: float) -> Role:
 
 
 def _left(left: float, role: Role) -> Line:
-    return (
-        Line(f"{running(-left)} OVER", "badge-bad")
-        if left < 0
-        else Line(f"{running(left)} left", role or "strong")
-    )
+    return Line(f"{running(-left)} OVER", "badge-bad") if left < 0 else Line(f"{running(left)} left", role or "strong")
 
 
 def _way_back(view: View) -> Line:
@@ -82,9 +76,7 @@ def _way_back(view: View) -> Line:
     left = (by - view.now).total_seconds()
     if left < 0:
         return Line(f"way back no longer fits ({duration(view.way_back)})", "bad")
-    return Line(f"roll back by {clock(by)}", "warn" if left < 300 else "").add(
-        f" ({running(left)} from now)", "dim"
-    )
+    return Line(f"roll back by {clock(by)}", "warn" if left < 300 else "").add(f" ({running(left)} from now)", "dim")
 
 
 def _narrow(view: View, width: int) -> Line:

@@ -136,9 +136,7 @@ def _over(strip: Strip, background: object, base: Style) -> Strip:
     ground = Style(bgcolor=background)  # type: ignore[arg-type]
     return Strip(
         [
-            Segment(
-                text, (style or base) + ground if style is None or style.bgcolor == base.bgcolor else style
-            )
+            Segment(text, (style or base) + ground if style is None or style.bgcolor == base.bgcolor else style)
             for text, style, _ in strip
         ],
         strip.cell_length,

@@ -35,9 +35,7 @@ def tree_rows(roots: Sequence[LockNode], unfolded: set[Hashable]) -> list[TreeRo
     return rows
 
 
-def _grow(
-    node: LockNode, path: Path, branch: str, below: str, unfolded: set[Hashable], rows: list[TreeRow]
-) -> None:
+def _grow(node: LockNode, path: Path, branch: str, below: str, unfolded: set[Hashable], rows: list[TreeRow]) -> None:
     rows.append(TreeRow(path, branch, node))
     if len(path) > _DEEPEST:
         return
@@ -78,9 +76,7 @@ class LockPane(CursorLines):
         """The node under the cursor."""
         if self.cursor is None:
             return None
-        return next(
-            (row.node for row in self._rows if row.node is not None and _key(row) == self.cursor), None
-        )
+        return next((row.node for row in self._rows if row.node is not None and _key(row) == self.cursor), None)
 
     @property
     def nodes(self) -> int:
@@ -166,15 +162,8 @@ def _quiet(sample: Sample, width: int) -> list[Line]:
     open_ones = [s for s in sessions if s.transaction_seconds is not None]
     oldest = sorted(open_ones, key=lambda s: s.transaction_seconds or 0.0, reverse=True)[:12]
     for session in oldest:
-        row = (
-            Line("   ")
-            .column(str(session.pid), 8)
-            .column(session.application_name or session.user, 18)
-            .add(" ")
-        )
-        row.column(
-            session.state, 20, "warn" if session in idle and _old(session.transaction_seconds) else "dim"
-        )
+        row = Line("   ").column(str(session.pid), 8).column(session.application_name or session.user, 18).add(" ")
+        row.column(session.state, 20, "warn" if session in idle and _old(session.transaction_seconds) else "dim")
         row.column(running(session.transaction_seconds), 8, right=True).add("   ")
         lines.append(row.add(session.query, "dim").cut(width))
     return lines
@@ -213,11 +202,7 @@ class _Columns:
         line = line.pad(self.tree).add(" ")
         what, what_role = _doing(node)
         line.column(what, self.what, what_role)
-        waited = (
-            node.wait_seconds
-            if node.wants
-            else (session.transaction_seconds if session is not None else None)
-        )
+        waited = node.wait_seconds if node.wants else (session.transaction_seconds if session is not None else None)
         shown = running(waited) if waited is not None else ""
         line.column(f"{'~' if node.wait_approximate and node.wants else ''}{shown}", 8, right=True).add("  ")
         return line.extend(_lock(node)).pad(width)

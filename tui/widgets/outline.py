@@ -33,9 +33,7 @@ def outline_rows(view: View, width: int, height: int, unfolded: set[Hashable]) -
         items = [i for i in state.items if i.plan.phase == phase]
         sections.append(_items(phase, items, view, width))
     sections.append(_section("steps", [_step(s, view, width) for s in state.steps], _steps_done(view), width))
-    passed = sum(
-        v.status in (VerificationStatus.PASSED, VerificationStatus.ACCEPTED) for v in state.verifications
-    )
+    passed = sum(v.status in (VerificationStatus.PASSED, VerificationStatus.ACCEPTED) for v in state.verifications)
     sections.append(_section("verify", [_verification(v, width) for v in state.verifications], passed, width))
     sections.append(_items("after", [i for i in state.items if i.plan.phase == "after"], view, width))
     rows = [row for section in sections for row in section]

@@ -47,9 +47,7 @@ def _coloured(sql: str) -> tuple[tuple[tuple[str, Role], ...], ...]:
 def _aligned(text: str) -> str:
     """A statement's first line starts at its first token, the others where they stood in the file."""
     first, newline, rest = text.partition("\n")
-    return (
-        f"{first}{newline}{rest}" if not rest.startswith((" ", "\t")) else f"{first}{newline}{_under(rest)}"
-    )
+    return f"{first}{newline}{rest}" if not rest.startswith((" ", "\t")) else f"{first}{newline}{_under(rest)}"
 
 
 def _under(rest: str) -> str:
@@ -61,7 +59,7 @@ def _role(kind: object) -> Role:
         return "sql-comment"
     if kind in tokens.Keyword or kind in tokens.Name.Builtin:
         return "sql-keyword"
-    if kind in tokens.String.Single or kind in tokens.Literal and kind not in tokens.Number:
+    if kind in tokens.String.Single or (kind in tokens.Literal and kind not in tokens.Number):
         return "sql-string"
     if kind in tokens.Number:
         return "sql-number"

@@ -32,9 +32,7 @@ def done_lines(view: View, width: int) -> list[Line]:
         lines += [Line(), Line(f"   untested: {names}", "bad").cut(width)]
     lines += [
         Line(),
-        Line("   R takes everything back; q closes the console, the database stays as it is", "dim").cut(
-            width
-        ),
+        Line("   R takes everything back; q closes the console, the database stays as it is", "dim").cut(width),
     ]
     return lines
 
@@ -101,9 +99,7 @@ def rolled_back_lines(view: View, width: int) -> list[Line]:
     if judges:
         lines += [Line(), Line("   verified that it is back", "strong")]
         for verification in judges:
-            sign = {VerificationStatus.PASSED: "✓", VerificationStatus.FAILED: "✗"}.get(
-                verification.status, "○"
-            )
+            sign = {VerificationStatus.PASSED: "✓", VerificationStatus.FAILED: "✗"}.get(verification.status, "○")
             role = "good" if sign == "✓" else "bad" if sign == "✗" else "dim"
             lines.append(Line("     ").add(sign, role).add(f" {verification.plan.title}").cut(width))  # type: ignore[arg-type]
     else:
@@ -217,9 +213,7 @@ def reopened_lines(view: View, width: int) -> list[Line]:
     if ends is not None:
         left = (ends - view.now).total_seconds()
         said = f"has {running(left)} left" if left > 0 else f"is over since {clock(ends)}"
-        lines.append(
-            Line(f" The window is open since {clock(state.window_opened_at)} and {said}.").cut(width)
-        )
+        lines.append(Line(f" The window is open since {clock(state.window_opened_at)} and {said}.").cut(width))
     return lines
 
 
@@ -230,12 +224,8 @@ def doubt_lines(view: View, width: int) -> list[Line]:
     for step in state.steps:
         if step.status is not StepStatus.IN_DOUBT:
             continue
-        lines.append(
-            Line(" ? ", "bad").add(f"{step.plan.id} {step.plan.title} is in doubt", "bad").cut(width)
-        )
-        lines += wrap(
-            step.message or "COMMIT was sent and its answer is not known", width - 2, indent="   ", limit=6
-        )
+        lines.append(Line(" ? ", "bad").add(f"{step.plan.id} {step.plan.title} is in doubt", "bad").cut(width))
+        lines += wrap(step.message or "COMMIT was sent and its answer is not known", width - 2, indent="   ", limit=6)
         intent = state.intents.get(step.plan.id)
         if intent is not None:
             ask = f"SELECT pg_xact_status('{intent.transaction_id}');"

@@ -1,0 +1,220 @@
+"""The Textual app: owns the run's workers, the themes and the signals; everything that is seen is the screens'."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import ClassVar
+
+from rich.segment import Segments
+from rich.traceback import Traceback
+from textual import on
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.message import Message
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from tui.engine import events as e
+from tui.engine.journal import read
+from tui.engine.rollback import RollbackImpossible
+from tui.engine.run import Busy, GateClosed, Run
+from tui.engine.sample import Sample
+from tui.engine.state import RunState, StepStatus, VerificationStatus, fold
+from tui.screens import flows
+from tui.screens.commands import ConsoleCommands
+from tui.screens.console import Command, ConsoleScreen, LeaveAsked, ThemeAsked
+from tui.screens.held import HeldKey
+from tui.screens.themes import DARK, LIGHT
+
+_CLOSES_WITHIN = 20.0
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+class StateChanged(Message):
+    """An event happened; never replaced by a later one."""
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+        super().__init__()
+
+
+class SampleTaken(Message):
+    """A look at the server; one that was not shown yet makes room for a newer one."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+        super().__init__()
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, SampleTaken)
+
+
+class LockstepApp(App[int]):
+    """The console on one run. After ``run()``: ``sys.exit(app.return_code or 0)``, and raise ``failure`` if it is set.
+
+    ``failure`` is what kept the run from opening (CannotConnect, WrongTarget, OtherOperator, …).
+    """
+
+    TITLE = "Lockstep"
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ConsoleCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q,ctrl+c", "leave", "Quit", id="app.leave", show=False, priority=True),
+    ]
+
+    def __init__(self, run: Run, clock: Callable[[], datetime] = e.now, held: HeldKey | None = None) -> None:
+        super().__init__()
+        self.engine = run
+        self.failure: Exception | None = None
+        self.console_screen = ConsoleScreen(run.runbook, clock, held)
+        self._leaving = False
+
+    def get_default_screen(self) -> Screen[None]:
+        return self.console_screen
+
+    def on_mount(self) -> None:
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = DARK.name
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            # A test's loop in a thread has no signals.
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, self._signalled, number)
+        self.engine.subscribe(lambda event, state: self.post_message(StateChanged(state)) and None)
+        self.engine.watch(lambda sample: self.post_message(SampleTaken(sample)) and None)
+        self.run_worker(self._open(), group="open", exit_on_error=False)
+
+    async def _open(self) -> None:
+        try:
+            await self.engine.open()
+        except Exception as failure:
+            self.failure = failure
+            self.exit(return_code=1)
+            return
+        before = self._earlier()
+        if before is not None:
+            self.console_screen.show_before(before)
+        opened = self.engine.state.opened
+        if opened is not None and opened.target.production:
+            await flows.confirm_production(self.console_screen, self.engine)
+
+    def _earlier(self) -> RunState | None:
+        """The run up to this console's own opening, if the journal knows of more."""
+        path = self.engine.journal_path
+        events = read(path) if path is not None else []
+        openings = [index for index, event in enumerate(events) if isinstance(event, e.RunOpened)]
+        return fold(events[: openings[-1]]) if len(openings) > 1 else None
+
+    # Data in
+
+    @on(StateChanged)
+    def _state_changed(self, message: StateChanged) -> None:
+        self.console_screen.show_way_back(self._way_back())
+        self.console_screen.show_state(message.state)
+        if isinstance(message.state.last, e.SessionSignalled):
+            signalled = message.state.last
+            self.console_screen.say(signalled.message, bad=not signalled.gone)
+
+    def _way_back(self) -> float | None:
+        try:
+            scripts = self.engine.plan_rollback(None).scripts
+        except RollbackImpossible:
+            return None
+        times = [script.expected for script in scripts]
+        known = [seconds for seconds in times if seconds is not None]
+        return sum(known) if known and len(known) == len(times) else None
+
+    @on(SampleTaken)
+    def _sample_taken(self, message: SampleTaken) -> None:
+        self.console_screen.show_sample(message.sample)
+
+    # Commands out
+
+    @on(Command)
+    def _command(self, command: Command) -> None:
+        if self._leaving or self._under_way(command.group):
+            return
+
+        async def work() -> None:
+            await command.work(self.engine)
+
+        self.run_worker(work(), group=command.group, exit_on_error=False)
+
+    def _under_way(self, group: str) -> bool:
+        return any(worker.group == group and not worker.is_finished for worker in self.workers)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What an act could not do is said, not raised."""
+        if event.state is not WorkerState.ERROR:
+            return
+        error = event.worker.error
+        if isinstance(error, Busy | GateClosed):
+            self.console_screen.say(f"not now: {error}")
+        else:
+            self.console_screen.say(str(error) or type(error).__name__, bad=True)
+
+    @on(ThemeAsked)
+    def _other_theme(self) -> None:
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    # Leaving
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The command palette is the console's: over a dialog it would reach behind it."""
+        if action == "command_palette":
+            return self.screen is self.console_screen
+        return super().check_action(action, parameters)
+
+    def action_leave(self) -> None:
+        if self.screen is self.console_screen:
+            self.post_message(LeaveAsked())
+
+    @on(LeaveAsked)
+    def _leave_asked(self) -> None:
+        if not self._under_way("leave"):
+            self.run_worker(self._leave_if_sure(), group="leave", exit_on_error=False)
+
+    async def _leave_if_sure(self) -> None:
+        if await flows.may_leave(self.console_screen):
+            await self._leave("the operator quit", exit_code(self.engine.state))
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if not self._leaving:
+            self.run_worker(self._leave(number.name, 128 + number), group="signal-leave", exit_on_error=False)
+
+    async def _leave(self, reason: str, code: int) -> None:
+        """Cancels what is in flight and lets go; a server that does not answer is not waited for longer than 20 s."""
+        self._leaving = True
+        try:
+            async with asyncio.timeout(_CLOSES_WITHIN):
+                await self.engine.close(reason, code)
+        except Exception as failure:
+            self.failure = failure
+        finally:
+            self.exit(code, return_code=code)
+
+    def on_unmount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.remove_signal_handler(number)
+
+    def _fatal_error(self) -> None:
+        """A crash shows where, but no local variables: they hold other people's queries and maybe a password."""
+        self.bell()
+        traceback = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
+        self._close_messages_no_wait()
+
+
+def exit_code(state: RunState) -> int:
+    """5 in doubt, 1 a step or verification failed and stands so, else 0."""
+    if any(s.status is StepStatus.IN_DOUBT for s in state.steps):
+        return 5
+    failed = any(s.status is StepStatus.FAILED for s in state.steps)
+    red = any(v.status is VerificationStatus.FAILED for v in state.due)
+    return 1 if failed or red or state.rollback_ok is False else 0

@@ -14,7 +14,6 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.message import Message
-from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from tui.engine import events as e
@@ -71,21 +70,23 @@ class LockstepApp(App[int]):
         self.failure: Exception | None = None
         self.console_screen = ConsoleScreen(run.runbook, clock, held)
         self._leaving = False
-
-    def get_default_screen(self) -> Screen[None]:
-        return self.console_screen
-
-    def on_mount(self) -> None:
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = DARK.name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own colour names, for the moment before a theme is set and for themes that do not know them."""
+        return DARK.variables
+
+    async def on_mount(self) -> None:
+        await self.push_screen(self.console_screen)
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             # A test's loop in a thread has no signals.
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(number, self._signalled, number)
-        self.engine.subscribe(lambda event, state: self.post_message(StateChanged(state)) and None)
-        self.engine.watch(lambda sample: self.post_message(SampleTaken(sample)) and None)
+        self.engine.subscribe(self._hear)
+        self.engine.watch(self._see)
         self.run_worker(self._open(), group="open", exit_on_error=False)
 
     async def _open(self) -> None:
@@ -110,6 +111,12 @@ class LockstepApp(App[int]):
         return fold(events[: openings[-1]]) if len(openings) > 1 else None
 
     # Data in
+
+    def _hear(self, event: e.Event, state: RunState) -> None:
+        self.post_message(StateChanged(state))
+
+    def _see(self, sample: Sample) -> None:
+        self.post_message(SampleTaken(sample))
 
     @on(StateChanged)
     def _state_changed(self, message: StateChanged) -> None:

@@ -1,4 +1,5 @@
--- The locks of one session (0: none), every wait, what else is on the locks waited for, and all row locks.
+-- The locks of one session (0: none), every wait, what else is on the locks waited for, all row locks, and the
+-- prepared transactions' own.
 -- A serializable transaction's SIReadLock blocks nobody.
 WITH held AS MATERIALIZED (
     SELECT
@@ -38,4 +39,8 @@ SELECT
     h.virtualtransaction
 FROM held h
 LEFT JOIN wanted w USING (locktype, k1, k2, k3, k4, k5, k6, k7, k8)
-WHERE NOT h.granted OR h.pid = %(pid)s OR h.locktype = 'tuple' OR w.locktype IS NOT NULL
+WHERE NOT h.granted
+    OR h.pid = %(pid)s
+    OR h.locktype = 'tuple'
+    OR w.locktype IS NOT NULL
+    OR (h.pid IS NULL AND h.locktype = 'transactionid')

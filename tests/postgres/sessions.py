@@ -28,6 +28,12 @@ class App:
     def send(self, statement: str) -> None:
         self.sent = asyncio.create_task(self.connection.execute(statement.encode()))
 
+    async def ended(self) -> None:
+        """The statement under way came to its end; raises what it raised."""
+        sent, self.sent = self.sent, None
+        if sent is not None:
+            await sent
+
 
 class Stage:
     """A database with sessions of an application, and a monitor beside them. Leaving it ends everything."""
@@ -45,6 +51,10 @@ class Stage:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Ends all sessions and the monitor's."""
         admin = await psycopg.AsyncConnection.connect(self.dsn, autocommit=True)
         async with admin:
             await admin.execute("SELECT pg_terminate_backend(unnest(%s::int[]))", ([a.pid for a in self.apps],))

@@ -66,6 +66,7 @@ CASES = [
     Case("national string", r"SELECT N'a;\'; SELECT 2", [r"SELECT N'a;\'", "SELECT 2"]),
     Case("continued string", "SELECT 'a'\n  'b;'; SELECT 2", ["SELECT 'a'\n  'b;'", "SELECT 2"]),
     Case("continued over a comment", "SELECT 'a' -- x\n'b;'; SELECT 2", ["SELECT 'a' -- x\n'b;'", "SELECT 2"]),
+    # The server's rule; psql reads line by line and forgets the E.
     Case("continued E string stays E", "SELECT E'a'\n'b\\';'; SELECT 2", ["SELECT E'a'\n'b\\';'", "SELECT 2"]),
     Case("continued by CR LF", "SELECT E'a'\r\n'\\';'; SELECT 2", ["SELECT E'a'\r\n'\\';'", "SELECT 2"]),
     Case("no newline, no continuation", r"SELECT E'a' 'b\'; SELECT 2", [r"SELECT E'a' 'b\'", "SELECT 2"], "scanner"),
@@ -160,7 +161,7 @@ CASES = [
         f"{_ATOMIC} SELECT (CASE WHEN a THEN 1 END); END; SELECT 3",
         [f"{_ATOMIC} SELECT (CASE WHEN a THEN 1 END); END", "SELECT 3"],
     ),
-    # psql counts each of the next three wrongly; the grammar is clear.
+    # psql counts the next three wrongly, and begin as the name of a type or function below; the grammar is clear.
     Case(
         "atomic, alias end",
         f"{_ATOMIC} SELECT 1 AS end; END; SELECT 3",

@@ -27,16 +27,35 @@ def test_reads_seconds(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "3", "s", "3x", "3.5s", "1e3s", "+3s", "30min1h", "3s3s", "3s ", "３s", "1_0s", "3sx", "9" * 20 + "d", "\n"],
+    [
+        "",
+        " ",
+        "3",
+        "s",
+        "3x",
+        "3.5s",
+        "1e3s",
+        "+3s",
+        "30min1h",
+        "3s3s",
+        "3s ",
+        "３s",
+        "1_0s",
+        "3sx",
+        "9" * 20 + "d",
+        "\n",
+    ],
 )
 def test_refuses_what_is_none_and_names_the_forms(text: str) -> None:
     with pytest.raises(DurationError) as refused:
         parse_duration(text)
-    assert refused.value.what == "is not a duration"
+    assert refused.value.what.endswith(", not a duration")
     assert '"1h30min"' in refused.value.mend or refused.value.mend == 'write "3s"'
 
 
-@pytest.mark.parametrize(("text", "what"), [("-3s", "negative"), (" -1", "negative"), ("0s", "zero"), ("0h0min", "zero")])
+@pytest.mark.parametrize(
+    ("text", "what"), [("-3s", "negative"), (" -1", "negative"), ("0s", "zero"), ("0h0min", "zero")]
+)
 def test_refuses_what_lasts_no_time(text: str, what: str) -> None:
     with pytest.raises(DurationError, match=what):
         parse_duration(text)
@@ -66,7 +85,7 @@ def test_writes_the_runbooks_notation(seconds: float, text: str) -> None:
 @given(st.text(max_size=20))
 def test_any_text_is_a_duration_or_refused(text: str) -> None:
     try:
-        assert parse_duration(text) > 0
-    except DurationError as refused:
-        assert refused.what
-        assert refused.mend
+        seconds = parse_duration(text)
+    except DurationError:
+        return
+    assert seconds > 0

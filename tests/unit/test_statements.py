@@ -1,9 +1,9 @@
 """Scripts are cut into statements as PostgreSQL cuts them, and each statement's nature is told from its tokens.
 
 pglast, the server's own parser as a library, is the oracle. Its parser splits rightly; its scanner alone
-(``with_parser=False``) knows no BEGIN ATOMIC body, drops statements without a keyword, and serves for text that does not parse.
-Neither knows what is psql's: a byte-order mark, a backslash command, the data of COPY; these are blanked before it is
-asked.
+(``with_parser=False``) knows no BEGIN ATOMIC body, drops statements without a keyword, and serves for text that does
+not parse. Neither knows what is psql's: a byte-order mark, a backslash command, the data of COPY; the tests take these
+out before they ask it.
 """
 
 from typing import Any

@@ -91,11 +91,10 @@ def stored_runs() -> list[StoredRun]:
     """The journals of this machine, newest first; what does not begin as a run is passed over."""
     found = []
     for path in sorted(runs_directory().glob("*.jsonl"), reverse=True):
-        with path.open("rb") as file:
-            first = file.readline()
         try:
-            event = from_json(first)
-        except ValueError:
+            with path.open("rb") as file:
+                event = from_json(file.readline())
+        except (OSError, ValueError):
             continue
         if isinstance(event, RunOpened):
             found.append(StoredRun(path, event))

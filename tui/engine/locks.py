@@ -8,7 +8,7 @@ from tui.postgres.rows import Lock, Session
 from .lock_words import held, wanted
 from .sample import LockNode, LockTree
 from .sentence import sentence
-from .wait_graph import PREPARED, Key, WaitGraph, order
+from .wait_graph import Key, WaitGraph, order
 
 
 def build_tree(
@@ -73,9 +73,8 @@ class _Drawing:
     def title(self, key: Key) -> str:
         """What a node is called beside its pid."""
         if isinstance(key, str):
-            xid = key.removeprefix(PREPARED)
-            gid = self._prepared.get(xid)
-            return f"prepared transaction {gid or xid}".strip()
+            xid = self._graph.transaction(key)
+            return f"prepared transaction {self._prepared.get(xid, xid)}".strip()
         session = self._graph.sessions.get(key)
         if key == self._our_pid:
             return "us"
@@ -138,15 +137,16 @@ class _Drawing:
         """By each one that waits, the blocker that it is drawn under."""
         distance = self._distances(shown)
         parent: dict[Key, Key] = {}
+        tops: dict[Key, Key] = {}
         for key in sorted(shown, key=order):
             edges = self._graph.blocked_by.get(key, {})
             nearer = distance.get(key, 0) - 1 if key != self._our_pid else None
             candidates = sorted(
                 (b for b in edges if b in shown), key=lambda b: (distance.get(b) != nearer, edges[b], order(b))
             )
-            best = next((b for b in candidates if key not in _line(b, parent)), None)
+            best = next((b for b in candidates if _top(b, tops) != key), None)
             if best is not None:
-                parent[key] = best
+                parent[key] = tops[key] = best
         return parent
 
     def _distances(self, shown: set[Key]) -> dict[Key, int]:
@@ -166,11 +166,20 @@ class _Drawing:
         """By each one, those above it in the drawing that wait for it: there the circle closes."""
         circles: dict[Key, list[Key]] = defaultdict(list)
         for key in shown:
-            above = set(_line(key, parent))
-            for waiter in self._graph.blocks.get(key, ()):
-                if waiter in above and waiter != key:
-                    circles[key].append(waiter)
+            others = [waiter for waiter in self._graph.blocks.get(key, ()) if parent.get(waiter) != key]
+            if others:
+                above = set(_line(key, parent))
+                circles[key] = [waiter for waiter in others if waiter in above]
         return circles
+
+
+def _top(key: Key, tops: dict[Key, Key]) -> Key:
+    """The root over this one so far; the ways there are made shorter (union-find), a deep chain stays linear."""
+    while key in tops:
+        if tops[key] in tops:
+            tops[key] = tops[tops[key]]
+        key = tops[key]
+    return key
 
 
 def _line(key: Key | None, parent: Mapping[Key, Key]) -> list[Key]:

@@ -1,6 +1,7 @@
 """Runs a query that changes nothing and judges its rows by an expectation."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -166,7 +167,7 @@ def _number(text: str) -> Decimal | None:
 def _literal(value: Scalar) -> str:
     if isinstance(value, bool):
         return "t" if value else "f"
-    return "null" if value is None else str(value)
+    return "null" if value is None else safe(str(value))
 
 
 def _first(rows: Rows) -> str:
@@ -194,8 +195,8 @@ def _table_in_words(rows: Rows) -> str:
 def _difference(baseline: Rows, rows: Rows) -> str:
     if rows == baseline:
         return _table_in_words(rows)
-    lost = [row for row in baseline if row not in set(rows)]
-    added = [row for row in rows if row not in set(baseline)]
+    lost = list((Counter(baseline) - Counter(rows)).elements())
+    added = list((Counter(rows) - Counter(baseline)).elements())
     parts = [f"gone: {_row(row)}" for row in lost[:2]] + [f"new: {_row(row)}" for row in added[:2]]
     more = len(lost) + len(added) - len(parts)
     if more > 0:

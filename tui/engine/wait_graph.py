@@ -9,10 +9,10 @@ from tui.postgres.rows import Lock, Session
 from .lock_words import conflict, strength
 
 Key = int | str
-"""A session by its pid, or a prepared transaction by its virtual transaction (``-1/4711``)."""
+"""A session by its pid, or a prepared transaction by its virtual transaction (``3/42``)."""
 
-PREPARED = "-1/"
-"""What the virtual transaction of every prepared transaction begins with; alone: one that is not known closer."""
+PREPARED = "prepared"
+"""A prepared transaction of which pg_locks shows nothing."""
 
 
 def order(key: Key) -> tuple[int, int, str]:
@@ -113,6 +113,11 @@ class WaitGraph:
                     heappush(heap, (-min(-seconds, self.wait(waiter)[0] or 0.0), order(waiter), waiter))
         del found[key]
         return found
+
+    def transaction(self, key: Key) -> str:
+        """The transaction id that this one is seen to hold, or nothing."""
+        own = (lock.detail for lock in self.locks.get(key, ()) if lock.granted and lock.locktype == "transactionid")
+        return next(own, "")
 
     def contested(self, key: Key) -> list[Lock]:
         """What this one holds and others wait for, the strongest first."""

@@ -64,6 +64,7 @@ class Monitor:
         self._read_names_at: dict[tuple[int, int], float] = {}
         self._text = decode.Text("utf-8")
         self._transactions = 0
+        self._asked: dict[str, None] = {}
 
     async def look(self, our_pid: int | None = None) -> Look:
         """One look at everything. ``our_pid``: a session whose locks are read even when nobody waits."""
@@ -103,6 +104,7 @@ class Monitor:
             self._connection = None
 
     async def _look(self, at: datetime, started: float, our_pid: int | None) -> Look:
+        self._asked.clear()
         found = await self._ask({"activity": None, "counters": None, "replication": None, "progress": None})
         activity = found["activity"]
         self._names.databases.update(
@@ -147,7 +149,7 @@ class Monitor:
             if counters
             else None,
             own_transactions=self._transactions,
-            missing=tuple(refused.source for refused in self._refused.values()),
+            missing=tuple(self._refused[name].source for name in self._asked if name in self._refused),
         )
 
     async def _name(self, locks: _Rows, progress: _Rows, prepared: bool) -> Mapping[str, str]:
@@ -192,6 +194,7 @@ class Monitor:
         version = connection.info.server_version
         cursors: dict[str, psycopg.AsyncCursor[Any]] = {}
         failure: psycopg.Error | None = None
+        self._asked |= dict.fromkeys(questions)
         try:
             async with connection.pipeline() as pipeline:
                 for name, parameters in questions.items():

@@ -2,6 +2,8 @@
 
 import re
 
+from tui.runbook.findings import quoted
+
 FORMS = '"250ms", "3s", "10min", "1h", "14d", or joined from large to small: "1h30min"'
 
 _MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1000, "ms": 1}
@@ -37,10 +39,10 @@ def parse_duration(text: str) -> float:
     milliseconds = _milliseconds(text)
     if milliseconds is None:
         if text.lstrip().startswith("-"):
-            raise DurationError("is a negative duration", f"write one above zero: {FORMS}")
-        raise DurationError("is not a duration", _mend(text))
+            raise DurationError(f"is {quoted(text)}, a negative duration", f"write one above zero: {FORMS}")
+        raise DurationError(f"is {quoted(text)}, not a duration", _mend(text))
     if milliseconds == 0:
-        raise DurationError("is a duration of zero", f"write one above zero: {FORMS}")
+        raise DurationError(f"is {quoted(text)}, a duration of zero", f"write one above zero: {FORMS}")
     return milliseconds / 1000
 
 

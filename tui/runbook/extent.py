@@ -78,9 +78,7 @@ class Extent:
 
     def refuse_if_open(self) -> None:
         if self._parens:
-            raise error_at(
-                "a ( is opened here and never closed: write the missing )", self._sql, self._parens[-1]
-            )
+            raise error_at("a ( is opened here and never closed: write the missing )", self._sql, self._parens[-1])
         if self._bodies:
             raise error_at(
                 "a BEGIN ATOMIC body is opened here and never ends: each of its statements ends with ; "
@@ -109,7 +107,5 @@ def copy_data(sql: str, copy: int, position: int) -> tuple[str, int]:
         )
     last = _COPY_END.search(sql, blank.end())
     if last is None:
-        raise error_at(
-            "the data of this COPY … FROM stdin has no end: add a line that is only \\.", sql, copy
-        )
+        raise error_at("the data of this COPY … FROM stdin has no end: add a line that is only \\.", sql, copy)
     return sql[blank.end() : last.start()], last.end()

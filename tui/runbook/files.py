@@ -66,13 +66,11 @@ def read_text(root: Path, name: str) -> str:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise FileProblem(f"there is no file {quoted(name)}", _mend_missing(root, name)) from None
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # RuntimeError: a loop of links; ValueError: an unfit name
+    except (OSError, RuntimeError, ValueError) as error:
+        # RuntimeError is a loop of links, ValueError a name that the file system's encoding cannot hold.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise FileProblem(f"cannot be read: {reason}", "mend its name or its permissions", name) from error
+        what = f"{quoted(name)} cannot be read: {reason}"
+        raise FileProblem(what, "mend its name or its permissions") from error
     if len(data) > LARGEST:
         raise FileProblem(
             f"is larger than {LARGEST // 1024 // 1024} MiB",

@@ -101,9 +101,7 @@ def next_token(sql: str, position: int) -> Token:
             tag = found[kind]
             close = sql.find(tag, end)
             if close < 0:
-                raise error_at(
-                    f"a {tag} quote is opened here and never closed: write {tag} at its end", sql, start
-                )
+                raise error_at(f"a {tag} quote is opened here and never closed: write {tag} at its end", sql, start)
             return kind, start, close + len(tag)
         elif kind == "name":
             return kind, start, _plain_end(sql, start, end, '"')
@@ -118,9 +116,7 @@ def _comment_end(sql: str, start: int) -> int:
         depth += 1 if edge.group() == "/*" else -1
         if depth == 0:
             return edge.end()
-    raise error_at(
-        "a /* comment is opened here and never closed: comments nest, each /* needs its */", sql, start
-    )
+    raise error_at("a /* comment is opened here and never closed: comments nest, each /* needs its */", sql, start)
 
 
 def _plain_end(sql: str, start: int, position: int, quote: str) -> int:
@@ -128,9 +124,7 @@ def _plain_end(sql: str, start: int, position: int, quote: str) -> int:
     while True:
         close = sql.find(quote, position)
         if close < 0:
-            raise error_at(
-                f"a {quote} quote is opened here and never closed: write the missing {quote}", sql, start
-            )
+            raise error_at(f"a {quote} quote is opened here and never closed: write the missing {quote}", sql, start)
         if not sql.startswith(quote, close + 1):
             return close + 1
         position = close + 2

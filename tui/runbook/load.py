@@ -15,15 +15,18 @@ from tui.runbook.model import Runbook
 from tui.runbook.toml_lines import locate
 
 _DECODER_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_MENDS = {
-    "Cannot overwrite": "a key may stand only once in its table: take one out",
-    "Cannot declare": "a [table] may stand only once: write [[step]] for what comes more than once",
-    "Cannot mutate": "a table in { } is complete: write all its keys inside",
-    "Invalid value": "strings and durations stand in quotes",
-    "Unescaped": "write \\\\ for a backslash, or single quotes around the string",
-    "Illegal character '\\n'": "close the quote on its line, or use three quotes for text of several lines",
-    "Unterminated": "write the closing quote",
+_SYNTAX = {
+    "Cannot overwrite": ("a key stands twice in its table", "take one out"),
+    "Duplicate inline table key": ("a key stands twice in its table", "take one out"),
+    "Cannot declare": ("a [table] stands twice", "write [[step]] in double brackets for what comes more than once"),
+    "Cannot mutate": ("a table in { } or a list in [ ] is added to", "write all that it holds inside of it"),
+    "Illegal character '\\n'": ("a string does not end on its line", "write the closing quote, or use three quotes"),
+    "Unterminated string": ("a string does not end", "write the closing quotes"),
+    "Invalid value": ("this is no value", "strings and durations stand in quotes"),
+    "Unescaped '\\'": ("a backslash in double quotes", "write two of them, or put the string in single quotes"),
+    "Expected newline": ("more follows after a value", "put strings and durations in quotes, each key on its own line"),
 }
+"""How the decoder's messages begin, and what they mean in a runbook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,6 @@ def _syntax(text: str, message: str) -> Finding:
     line = None
     if found:
         line = int(found[1]) if found[1] else len(text.splitlines())
-    mend = next(
-        (m for start, m in _MENDS.items() if reason.startswith(start)),
-        "write `key = value`, [table] or [[table]]",
-    )
-    return Finding("error", RUNBOOK_FILE, line, f"not valid TOML{column}: {reason[:1].lower()}{reason[1:]}", mend)
+    otherwise = f"{reason[:1].lower()}{reason[1:]}", "write `key = value`, [table] or [[table]]"
+    what, mend = next((told for start, told in _SYNTAX.items() if reason.startswith(start)), otherwise)
+    return Finding("error", RUNBOOK_FILE, line, f"not valid TOML{column}: {what}", mend)

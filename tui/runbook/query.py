@@ -8,6 +8,7 @@ from tui.runbook.statements import Statement
 QUERIES = ("SELECT", "VALUES", "TABLE", "WITH", "SHOW", "EXPLAIN")
 
 _CHANGES = frozenset(["INSERT", "UPDATE", "DELETE", "MERGE"])
+_LOCKS = (["FOR", "UPDATE"], ["FOR", "NO", "KEY", "UPDATE"], ["FOR", "SHARE"], ["FOR", "KEY", "SHARE"])
 _AFTER_COLUMN = frozenset([",", ")", "FROM", "WHERE", "GROUP", "ORDER", "UNION", "EXCEPT", "INTERSECT", "LIMIT"])
 
 
@@ -20,11 +21,11 @@ def not_a_query(statement: Statement) -> str | None:
     first = next((word for word in words if word != "("), "(")
     if first not in QUERIES:
         return f"is {first}" if first.isalpha() else "is no command"
-    for before, word in pairwise(words):
-        if word == "INTO" and before not in (".", "AS"):
-            return "writes INTO a table"
-        if before == "FOR" and word in ("UPDATE", "SHARE", "NO", "KEY"):
-            return f"locks rows FOR {word}"
+    if any(word == "INTO" and before not in (".", "AS") for before, word in pairwise(words)):
+        return "writes INTO a table"
+    for strength in _LOCKS:
+        if any(words[at : at + len(strength)] == strength for at, word in enumerate(words) if word == "FOR"):
+            return f"locks rows {' '.join(strength)}"
     for before, word, after in zip(words, words[1:], words[2:], strict=False):
         if word == "(" and before in ("AS", "MATERIALIZED") and after in _CHANGES:
             return f"holds {after}"

@@ -30,7 +30,7 @@ class Source:
         """Whether the value names a file: a word with a dot or slash is a name without its ending, not SQL."""
         value = self.value.strip()
         if value.lower().endswith(".sql"):
-            return "\n" not in value
+            return "\n" not in value and not value.startswith("\\")
         return not any(c.isspace() or c in "(;'" for c in value) and any(c in "./\\" for c in value)
 
 

@@ -44,9 +44,7 @@ _OBJECTS = (
     ("USER", "MAPPING"),
 )
 # Words between CREATE and the kind of object that are no part of its name.
-_ADJECTIVES = frozenset(
-    ["CONSTRAINT", "DEFAULT", "OR", "PROCEDURAL", "RECURSIVE", "REPLACE", "TRUSTED", "UNIQUE"]
-)
+_ADJECTIVES = frozenset(["CONSTRAINT", "DEFAULT", "OR", "PROCEDURAL", "RECURSIVE", "REPLACE", "TRUSTED", "UNIQUE"])
 _PERSISTENCE = frozenset(["GLOBAL", "LOCAL", "TEMP", "TEMPORARY", "UNLOGGED"])
 # Commands named by more than their first word, longest first.
 _LONG_NAMES = (
@@ -140,9 +138,7 @@ def scan(sql: str) -> list[Statement | MetaCommand]:
     inside a statement, and a NUL character.
     """
     if (nul := sql.find("\0")) >= 0:
-        raise error_at(
-            "a NUL character: PostgreSQL's text cannot hold one; save the file as UTF-8 text", sql, nul
-        )
+        raise error_at("a NUL character: PostgreSQL's text cannot hold one; save the file as UTF-8 text", sql, nul)
     found: list[Statement | MetaCommand] = []
     position = 1 if sql.startswith("\ufeff") else 0
     line, counted = 1, 0
@@ -239,11 +235,7 @@ def not_in_transaction(statement: Statement) -> str | None:
             return f"{verb} {kind}"
         case ["CREATE", "SUBSCRIPTION", *_]:
             options = _options_after_with(words)
-            return (
-                None
-                if {options.get("CREATE_SLOT"), options.get("CONNECT")} & _FALSE
-                else "CREATE SUBSCRIPTION"
-            )
+            return None if {options.get("CREATE_SLOT"), options.get("CONNECT")} & _FALSE else "CREATE SUBSCRIPTION"
         case ["DROP", "SUBSCRIPTION", *_]:
             return "DROP SUBSCRIPTION"
         case ["ALTER", "SYSTEM", *_]:
@@ -330,9 +322,7 @@ def _options(words: list[str]) -> tuple[dict[str, str], list[str]]:
         if word != ",":
             entry.append(word)
         elif entry:
-            options[entry[0].strip('"').upper()] = (
-                entry[-1].strip("'\"").upper() if len(entry) > 1 else "TRUE"
-            )
+            options[entry[0].strip('"').upper()] = entry[-1].strip("'\"").upper() if len(entry) > 1 else "TRUE"
             entry = []
     return options, words[close + 1 :]
 

@@ -217,7 +217,10 @@ class ConsoleScreen(Screen[None]):
 
     def _lead_to_next(self) -> None:
         act = self.state.next_act()
-        if act.step is not None:
+        red = [v.plan.id for v in self.state.due if v.status is VerificationStatus.FAILED]
+        if red:
+            self._lead(Key("verification", red[0]), chosen=True)
+        elif act.step is not None:
             self._lead(Key("step", act.step))
         elif self.state.window_opened_at is None:
             items = [i for i in self.state.items if i.plan.phase == "before"]
@@ -249,17 +252,19 @@ class ConsoleScreen(Screen[None]):
             self.query_one(f"#{name}", Lines).rebuild()
         self._share_height(narrow)
         self._frame()
+        self.call_after_refresh(self._settle)
 
     def _share_height(self, narrow: bool) -> None:
-        """The step in hand gets what it needs, half at most; at rest the detail has the room and the tree a part."""
+        """While somebody waits the tree gets what it needs; else the step or the detail has most of the room."""
         step, locks = self.query_one("#step", Lines), self.query_one(LockPane)
         room = max(6, self.query_one("#right").size.height - (2 if narrow else 3))
         tree = bool(self._sample and self._sample.tree.roots)
         if narrow and self.list_shown:
             height = room
-        elif self.state.busy or tree:
-            least = max(4, room - locks.line_count)
-            height = max(min(step.line_count, least), min(step.line_count, room // 2), 5)
+        elif tree:
+            height = max(5 if narrow else 8, min(step.line_count, room - locks.line_count))
+        elif self.state.busy:
+            height = max(5, room - max(5, min(locks.line_count, room // 3)))
         else:
             height = max(room // 2, room - max(5, min(locks.line_count, room // 3)))
         if step.styles.height is None or step.styles.height.value != height:
@@ -268,9 +273,13 @@ class ConsoleScreen(Screen[None]):
     def _frame(self) -> None:
         focused = self.focused
         self.query_one("#rule-locks", Rule).light(isinstance(focused, LockPane))
+        self.query_one(KeyBar).offer(hints(self.view(), self._selected(), self._target(), self.narrow, self._in_locks))
+
+    def _settle(self) -> None:
+        """What depends on the layout that the last drawing led to."""
+        self._share_height(self.narrow)
         rules: list[Widget] = [self.query_one("#rule-locks"), self.query_one("#rule-gauges")]
         self.query_one(Divider).meet(rules)
-        self.query_one(KeyBar).offer(hints(self.view(), self._selected(), self._target(), self.narrow, self._in_locks))
 
     def _panel(self, width: int) -> list[Line]:
         right = self.query_one("#right")

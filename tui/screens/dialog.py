@@ -96,7 +96,7 @@ class Dialog(ModalScreen[Answer]):
 
     def on_mount(self) -> None:
         box = self.query_one("#dialog")
-        box.border_title = Content(f" {safe(self._title)} ")  # type: ignore[assignment]
+        box.border_title = Content(safe(self._title))
         box.set_class(any(choice.kind == "danger" for choice in self._choices), "-danger")
         self.query_one(DialogBody).show(self._lines)
         self._held.rest()

@@ -1,9 +1,10 @@
-"""What a key sets going: look, ask if there is something to lose, then tell the engine. Each runs in a worker of the app."""
+"""What a key sets going: look, ask if there is something to lose, then tell the engine. Workers of the app run it."""
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from tui.engine.rollback import RollbackImpossible, RollbackPlan
 from tui.engine.state import NextAct, RunState, StepStatus
+from tui.widgets.line import wrap
 
 from . import questions as q
 from .dialog import NO, Answer, Choice
@@ -70,7 +71,7 @@ async def _sure_of_production(console: Asker, act: NextAct) -> bool:
     step = console.state.step(act.step)
     answer = await console.ask(
         f"Run {step.plan.id}, the first step, on PRODUCTION?",
-        lambda width: [*q.production_lines(console.state, width)[:2], *q.wrap(step.plan.title, width, "strong")],
+        lambda width: [*q.production_lines(console.state, width)[:2], *wrap(step.plan.title, width, "strong")],
         (Choice(NO, "No, not yet", "harmless"), Choice("run", f"Run {step.plan.id}", "danger")),
     )
     return not answer.no
@@ -124,7 +125,7 @@ async def note(console: Asker, run: "Run", item_id: str) -> None:
     item = console.state.item(item_id)
     answer = await console.ask(
         "Note",
-        lambda width: q.wrap(item.plan.title, width, "strong"),
+        lambda width: wrap(item.plan.title, width, "strong"),
         (Choice(NO, "Leave it", "harmless"), Choice("tick", "Tick with this note")),
         prompt="for the record of this night",
         text=item.note,

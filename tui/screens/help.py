@@ -50,8 +50,8 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         pane = self.query_one("#help", Lines)
-        pane.border_title = Content(" Signs and keys ")  # type: ignore[assignment]
-        pane.border_subtitle = Content(" esc closes ")  # type: ignore[assignment]
+        pane.border_title = Content("Signs and keys")
+        pane.border_subtitle = Content("esc closes")
         pane.show(help_lines)
         pane.focus()
 

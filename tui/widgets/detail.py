@@ -113,8 +113,8 @@ def _step(view: View, step: StepState, width: int) -> list[Line]:
         lines.append(Line(" untested: ", "bad").add(" and ".join(step.plan.untested), "bad"))
     if step.message:
         lines += [Line(), *wrap(step.message, width - 2, "bad", indent=" ")]
-    guard = f" guard: gives its locks back when {step.plan.max_blocked_sessions} sessions wait behind it"
-    lines.append(Line(f"{guard}, or one for {duration(step.plan.max_blocked_for)}", "dim").cut(width))
+    guard = f" guard: {step.plan.max_blocked_sessions} sessions behind it, or {step.plan.max_blocked_for:g} s"
+    lines.append(Line(f"{guard}; then it gives its locks back", "dim").cut(width))
     lines += [Line(), *statement_lines(view, step.plan.id, script, width)]
     return lines + _checked_by(view, step)
 

@@ -10,6 +10,8 @@ from .words import duration, number, size
 
 _BARS = "▁▂▃▄▅▆▇█"
 _KEPT = 60
+# Figures stand still while they change: each has room for its usual width.
+_WIDEST = {"blo": 2, "WAL": 9, "lag": 5, "tps": 4}
 
 
 def sparkline(values: Iterable[float | None], width: int) -> str:
@@ -54,16 +56,19 @@ class History:
             (_lag_name(sample), self.lag, _lag(sample), ""),
             ("tps", self.tps, _count(sample.transaction_rate), ""),
         ]
+        words = [
+            figure.rjust(_WIDEST[name[:3]]) if figure else f"{'n/a ' if width > 100 else ''}{_why(sample, name)}"
+            for name, _, figure, _ in gauges
+        ]
+        taken = sum(len(name) + len(word) + 4 for (name, *_), word in zip(gauges, words, strict=True))
+        bars = max(0, min(_KEPT, (width - taken) // max(1, sum(bool(figure) for *_, figure, _ in gauges)) - 1))
         line = Line()
-        cell = width // len(gauges)
-        for name, values, figure, role in gauges:
-            piece = Line(f" {name} ", "dim")
+        for (name, values, figure, role), word in zip(gauges, words, strict=True):
+            line.add(f" {name} ", "dim")
             if figure:
-                bars = cell - piece.cells - max(len(figure), 3) - 3
-                piece.add(sparkline(values, max(0, bars)), role or "us").add(f" {figure}", role or "strong")
+                line.add(sparkline(values, bars), role or "us").add(f" {word} ", role or "strong")
             else:
-                piece.add(f"n/a {_why(sample, name)}", "dim")
-            line.extend(piece.pad(cell))
+                line.add(f"{word}  ", "dim")
         return line.pad(width)
 
 

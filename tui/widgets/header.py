@@ -45,7 +45,7 @@ def _window(view: View, width: int) -> Line:
         return Line().pad(width)
     ends, began = state.window_ends_at, state.window_opened_at
     if ends is None or began is None:
-        return Line(f" window {running(state.opened.window)}, not open yet", "dim").pad(width)
+        return Line(f" window of {duration(state.opened.window)}, not open yet", "dim").pad(width)
     gone = (view.now - began).total_seconds()
     left = (ends - view.now).total_seconds()
     text = Line(f" window {clock(began)} → {clock(ends)}   ")
@@ -88,7 +88,7 @@ def _narrow(view: View, width: int) -> Line:
     left.add(f" {target.database}", "strong").add(f"@{target.host} · {target.version}")
     ends = view.state.window_ends_at
     if ends is None:
-        return spread(left, Line(f"window {running(opened.window)}, not open ", "dim"), width)
+        return spread(left, Line(f"window of {duration(opened.window)}, not open ", "dim"), width)
     remaining = (ends - view.now).total_seconds()
     right = [_left(remaining, _window_role(remaining, opened.window))]
     if view.way_back is not None and view.state.applied:

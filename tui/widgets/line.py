@@ -99,7 +99,7 @@ def spread(left: Line, right: Line, width: int) -> Line:
     """``left`` and ``right`` at the two ends; the left one is cut first."""
     if right.cells > width:
         right = right.cut(width)
-    room = width - right.cells - (1 if right.parts else 0)
+    room = width - right.cells - (2 if right.parts else 0)
     kept = left.cut(max(0, room))
     return Line().extend(kept).add(" " * (width - kept.cells - right.cells)).extend(right)
 

@@ -27,6 +27,8 @@ class Lines(ScrollView):
         overflow-x: hidden;
         overflow-y: auto;
         scrollbar-size-vertical: 1;
+        scrollbar-background: $background;
+        scrollbar-color: $rule;
         height: 1fr;
         & > .role--dim { color: $text-faint; }
         & > .role--strong { text-style: bold; }
@@ -171,9 +173,8 @@ class CursorLines(Lines):
         self.unfolded: set[Hashable] = set()
 
     def put(self, key: Hashable | None) -> None:
-        """Set the cursor without telling anybody."""
+        """Set the cursor without telling anybody; ``place`` draws it, once the lines are those that it belongs to."""
         self.cursor = key
-        self.place()
 
     def place(self) -> None:
         """Bring the cursor's row to where its key stands now; a key that is gone takes the cursor with it."""

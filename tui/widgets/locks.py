@@ -27,29 +27,29 @@ class TreeRow:
     hidden: int = 0
 
 
-def tree_rows(roots: Sequence[LockNode], unfolded: set[Hashable]) -> list[TreeRow]:
-    """The tree as rows, each node's first children only, unless its path is in ``unfolded``."""
+def tree_rows(roots: Sequence[LockNode], unfolded: set[Hashable], most: int = _SHOWN) -> list[TreeRow]:
+    """The tree as rows, each node's first ``most`` children only, unless its path is in ``unfolded``."""
     rows: list[TreeRow] = []
+
+    def grow(node: LockNode, path: Path, branch: str, below: str) -> None:
+        rows.append(TreeRow(path, branch, node))
+        children = node.children
+        # A fold that hides one single row would take the place of that row.
+        shown = children if path in unfolded or len(children) <= most + 1 else children[:most]
+        if len(path) > _DEEPEST:
+            shown = ()
+        hidden = len(children) - len(shown)
+        for position, child in enumerate(shown):
+            last = position == len(shown) - 1 and not hidden
+            stroke = "▶" if child.ours else "┄" if child.soft else "─"
+            branched = f"{below}{'└' if last else '├'}{stroke} "
+            grow(child, (*path, child.pid), branched, f"{below}{'  ' if last else '│ '} ")
+        if hidden:
+            rows.append(TreeRow(path, f"{below}└─ ", None, hidden))
+
     for root in roots:
-        _grow(root, (root.pid,), "", "", unfolded, rows)
+        grow(root, (root.pid,), "", "")
     return rows
-
-
-def _grow(node: LockNode, path: Path, branch: str, below: str, unfolded: set[Hashable], rows: list[TreeRow]) -> None:
-    rows.append(TreeRow(path, branch, node))
-    if len(path) > _DEEPEST:
-        return
-    children = node.children
-    # A fold that hides one single row would take the place of that row.
-    shown = children if path in unfolded or len(children) <= _SHOWN + 1 else children[:_SHOWN]
-    hidden = len(children) - len(shown)
-    for position, child in enumerate(shown):
-        last = position == len(shown) - 1 and not hidden
-        stroke = "▶" if child.ours else "┄" if child.soft else "─"
-        branched = f"{below}{'└' if last else '├'}{stroke} "
-        _grow(child, (*path, child.pid), branched, f"{below}{'  ' if last else '│ '} ", unfolded, rows)
-    if hidden:
-        rows.append(TreeRow(path, f"{below}└─ ", None, hidden))
 
 
 class LockPane(CursorLines):
@@ -105,13 +105,13 @@ class LockPane(CursorLines):
             self.keys, self._rows = (), []
             return [Line(" no look at the server yet", "dim")]
         head = self._sentence(sample, width)
-        self._rows = tree_rows(sample.tree.roots, self.unfolded)
+        self._rows = tree_rows(sample.tree.roots, self.unfolded, max(_SHOWN, self.app.size.height // 3 - 4))
         if not self._rows:
             body = _quiet(sample, width)
             self.keys = [None] * (len(head) + len(body))
             return [*head, *body]
         self.keys = [*([None] * len(head)), *(_key(row) for row in self._rows)]
-        columns = _Columns.fit(self._rows, width)
+        columns = _Columns.fit(self._rows, sample.tree.our_wants, width)
         return [*head, *(columns.line(row, width) for row in self._rows)]
 
     def _sentence(self, sample: Sample, width: int) -> list[Line]:
@@ -175,37 +175,47 @@ def _old(seconds: float | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """How wide the tree, what they do, and the locks may be; the same for every row."""
+    """How wide the tree, what they do, and the locks are; the same for every row."""
 
     tree: int
     what: int
+    lock: int
+    relation: str
 
     @classmethod
-    def fit(cls, rows: Sequence[TreeRow], width: int) -> "_Columns":
-        name = 12 if width < 100 else 20
-        widest = max(len(row.branch) for row in rows)
-        tree = min(2 + widest + 8 + name, width // 2)
-        return cls(tree, max(12, min(60, (width - tree - 9) // 2 - 2)))
+    def fit(cls, rows: Sequence[TreeRow], our_wants: str | None, width: int) -> "_Columns":
+        relation = (our_wants or "").partition(" on ")[2]
+        # A long tree is measured by its beginning: its width must not jump about while it is scrolled.
+        head = rows[:60]
+        tree = min(max(_who(row).cells for row in head) + 2, max(24, width * 2 // 5))
+        lock = min(max(_lock(row.node, relation).cells for row in head if row.node) + 1, max(24, width // 3))
+        return cls(tree, max(8, width - tree - lock - 10), lock, relation)
 
     def line(self, row: TreeRow, width: int) -> Line:
-        line = Line(" ").add(row.branch, "rule")
         node = row.node
+        line = _who(row)
         if node is None:
-            return line.add(f"… {row.hidden} more", "dim").pad(width)
-        session = node.session
-        pid = "prepared" if node.pid is None else str(node.pid)
-        role: Role = "us" if node.ours else "strong" if len(row.path) == 1 else ""
-        line.add(f"us {pid}" if node.ours else pid, role)
-        name = (session.application_name or session.user) if session is not None else node.title
-        if not node.ours:
-            line.add("  ").add(name)
-        line = line.pad(self.tree).add(" ")
-        what, what_role = _doing(node)
-        line.column(what, self.what, what_role)
-        waited = node.wait_seconds if node.wants else (session.transaction_seconds if session is not None else None)
-        shown = running(waited) if waited is not None else ""
-        line.column(f"{'~' if node.wait_approximate and node.wants else ''}{shown}", 8, right=True).add("  ")
-        return line.extend(_lock(node)).pad(width)
+            return line.pad(width)
+        line = line.pad(self.tree)
+        what, role = _doing(node)
+        line.column(what, self.what, role)
+        seconds = node.wait_seconds if node.wants else (node.session.transaction_seconds if node.session else None)
+        about = "~" if node.wait_approximate and node.wants else ""
+        line.column(about + running(seconds) if seconds is not None else "", 8, right=True).add("  ")
+        return line.extend(_lock(node, self.relation)).pad(width)
+
+
+def _who(row: TreeRow) -> Line:
+    line = Line(" ").add(row.branch, "rule")
+    node = row.node
+    if node is None:
+        return line.add(f"… {row.hidden} more", "dim")
+    pid = "prepared" if node.pid is None else str(node.pid)
+    if node.ours:
+        return line.add(f"us {pid}", "us")
+    session = node.session
+    name = (session.application_name or session.user) if session is not None else node.title
+    return line.add(pid, "strong" if len(row.path) == 1 else "").add("  ").extend(Line(name).cut(18))
 
 
 def _doing(node: LockNode) -> tuple[str, Role]:
@@ -217,12 +227,19 @@ def _doing(node: LockNode) -> tuple[str, Role]:
     return " ".join(session.query[:200].split()) or session.state, "" if node.ours else "dim"
 
 
-def _lock(node: LockNode) -> Line:
+def _lock(node: LockNode, relation: str) -> Line:
+    """What it wants or holds; the relation that all is about is named at the top only."""
     if node.cycle:
         return Line("deadlock, shown above", "bad")
     if node.wants:
-        line = Line("wants ", "dim").add(node.wants, "warn" if node.ours else "")
-        return line.add(" (queued)", "dim") if node.soft else line
-    return Line(node.holds[0] if node.holds else "", "").add(
-        f" +{len(node.holds) - 1}" if len(node.holds) > 1 else "", "dim"
+        mode, _, wanted = node.wants.partition(" on ")
+        return Line("wants ", "dim").add(mode if wanted == relation else node.wants, "warn" if node.ours else "")
+    if not node.holds:
+        return Line()
+    held = next((h for h in node.holds if relation and h.endswith(f" on {relation}")), node.holds[0])
+    more = f" +{len(node.holds) - 1}" if len(node.holds) > 1 else ""
+    return (
+        Line("holds ", "dim")
+        .add(held.partition(" on ")[0] if relation and held.endswith(relation) else held)
+        .add(more, "dim")
     )

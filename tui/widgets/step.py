@@ -15,7 +15,7 @@ def step_lines(view: View, width: int, height: int) -> list[Line]:
     script = view.script
     if script is None:
         return _verification_lines(view, width, height)
-    narrow = width < 90 and height < 16
+    narrow = height < 10
     lines = [_title(view, script, width), _figures(view, script, width)]
     tail = [*_waiting(view, script, width), *_progress_lines(view.sample, width)]
     if script.statement is not None:
@@ -188,9 +188,8 @@ def _verification_lines(view: View, width: int, height: int) -> list[Line]:
     verification = view.running_verification
     if verification is None:
         return []
-    lines = [
+    return [
         spread(Line(f" {verification.plan.title}", "strong"), Line("▶ verifying ", "us"), width),
         Line(),
         *sql_lines(verification.plan.sql, width, most=max(3, height - 3)),
     ]
-    return lines

@@ -30,11 +30,8 @@ def done_lines(view: View, width: int) -> list[Line]:
     if any(s.plan.untested for s in state.steps):
         names = listed(tuple(s.plan.id for s in state.steps if s.plan.untested))
         lines += [Line(), Line(f"   untested: {names}", "bad").cut(width)]
-    lines += [
-        Line(),
-        Line("   R takes everything back; q closes the console, the database stays as it is", "dim").cut(width),
-    ]
-    return lines
+    text = "R takes everything back; q closes the console, the database stays as it is"
+    return [*lines, Line(), *wrap(text, width - 2, "dim", indent="   ")]
 
 
 def _window_used(view: View) -> Line:
@@ -199,7 +196,7 @@ def reopened_lines(view: View, width: int) -> list[Line]:
                 line.add("committed")
                 if step.plan.id in before.intents and step.plan.id not in before.applied:
                     xid = before.intents[step.plan.id].transaction_id
-                    line.add(f": its COMMIT had no answer, transaction {xid} is in the ledger", "warn")
+                    line.add(f": its COMMIT had no answer; the ledger has it (transaction {xid})", "warn")
             case StepStatus.PENDING:
                 line.add("not begun" if step.plan.id not in before.intents else "not committed", "dim")
             case StepStatus.ROLLED_BACK:

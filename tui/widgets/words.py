@@ -29,7 +29,7 @@ def duration(seconds: float | None) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
-    if seconds < 600:
+    if seconds < 600 and int(seconds) % 60:
         return f"{int(seconds) // 60} min {int(seconds) % 60} s"
     minutes = int(seconds) // 60
     if minutes < 60:

@@ -1,5 +1,5 @@
 -- What refers to the role column, the enum or iso_agents and is not what the steps take down and put up again, or what
--- they expect and is not there. Anything listed here makes a step fail or is broken by the rename.
+-- they expect and is not there. Whether an argument's type is written with pg_catalog depends on the version. Anything listed here makes a step fail or is broken by the rename.
 WITH known (kind, identity) AS (
   VALUES
     ('default value', 'for public.iso_agents.role'),
@@ -11,6 +11,7 @@ WITH known (kind, identity) AS (
     ('statistics object', 'public.iso_agents_company_role'),
     ('table column', 'public.iso_agents.role'),
     ('trigger', 'iso_agents_keep_one_admin on public.iso_agents'),
+    ('view column', 'public.agent_directory.role'),
     ('function that names iso_agent', 'public.assign_request_owner()'),
     ('function that names iso_agent', 'public.get_current_iso_agent_id()'),
     ('function that names iso_agent', 'public.is_admin()'),
@@ -36,14 +37,17 @@ WITH known (kind, identity) AS (
     ('policy that uses a helper', '"Users can view quotes for own requests" on public.quotes'),
     ('policy that uses a helper', '"Users can view workflow states for own requests" on public.workflow_states')
 ), found (kind, identity) AS (
-  SELECT DISTINCT o.type, o.identity
+  SELECT DISTINCT o.type, replace(o.identity, 'pg_catalog.', '')
   FROM pg_depend AS d, LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS o
-  WHERE d.deptype <> 'i' AND (
+  WHERE d.deptype <> 'i'
+    -- NOT NULL, which is a constraint since PostgreSQL 18, is carried over.
+    AND NOT (d.classid = 'pg_constraint'::regclass AND EXISTS (SELECT FROM pg_constraint AS n WHERE n.oid = d.objid AND n.contype = 'n'))
+    AND (
     (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (to_regtype('public.user_role'), to_regtype('public.user_role[]')))
     OR (d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass('public.iso_agents') AND d.refobjsubid = (
       SELECT attnum FROM pg_attribute WHERE attrelid = to_regclass('public.iso_agents') AND attname = 'role')))
   UNION
-  SELECT 'function that names iso_agent', o.identity
+  SELECT 'function that names iso_agent', replace(o.identity, 'pg_catalog.', '')
   FROM pg_proc AS p, LATERAL pg_identify_object('pg_proc'::regclass, p.oid, 0) AS o
   WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) AND p.prosrc ~ 'iso_agent'
   UNION

@@ -9,7 +9,7 @@ JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdro
 LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v')
 UNION ALL
-SELECT 'relation ' || relkind, relname,
+SELECT 'relation', relname,
   CASE WHEN relkind = 'i' THEN pg_get_indexdef(oid) WHEN relkind = 'v' THEN pg_get_viewdef(oid)
     ELSE format('row security %s %s', relrowsecurity, relforcerowsecurity) END,
   relacl::text, obj_description(oid, 'pg_class')

@@ -1,0 +1,138 @@
+"""Text that others wrote reaches the terminal as text, whatever is in it and however long it is."""
+
+import unicodedata
+from dataclasses import replace
+
+import pytest
+from scenes import checklist, console, failed, finished, in_006, node, red, sample, session, show, waiting_tree
+from textual.pilot import Pilot
+
+from tui.app import LockstepApp
+from tui.engine import events as e
+from tui.engine.sample import Sample
+from tui.postgres.rows import PgError, safe
+from tui.widgets.line import Line, spread, wrap
+from tui.widgets.lines import Lines
+
+HOSTILE = {
+    "markup": "[bold red]x[/] [/] [@click=app.bell]y[/] [link=http://x]z[/link] \\[ $primary [",
+    "escape": "\x1b[2J\x1b]0;title\x07\x9b31m\x00\r\nnext\ttab",
+    "bidi": "abc\u202edcba\u2066x\u2069\u200b\u200d\ufeff\u2028",
+    "long": "x" * 10_000,
+    "long_words": "many words " * 1000,
+    "wide": "表格測試" * 300,
+    "combining": "e\u0301\u0302\u0303" * 500,
+    "surrogate": "\udc80\ud800",
+    "empty": "",
+}
+
+
+def hostile_events(text: str, make: str) -> list[e.Event]:
+    """The whole night with ``text`` in every place that others fill, but identifiers."""
+    events = {"checklist": checklist, "red": red, "failed": failed, "in_006": in_006, "finished": finished}[make]()
+    changed: list[e.Event] = []
+    for event in events:
+        match event:
+            case e.RunOpened():
+                changed.append(
+                    replace(
+                        event,
+                        title=text,
+                        operator=text,
+                        client=text,
+                        target=replace(event.target, host=text, database=text, user=text),
+                        items=tuple(replace(i, title=text, detail=text) for i in event.items),
+                        steps=tuple(replace(s, title=text) for s in event.steps),
+                        verifications=tuple(replace(v, title=text, sql=text) for v in event.verifications),
+                    )
+                )
+            case e.ItemProbed():
+                changed.append(replace(event, expected=text, found=text, output=text, error=text or None))
+            case e.ItemTicked():
+                changed.append(replace(event, note=text, operator=text))
+            case e.StatementStarted():
+                changed.append(replace(event, sql=text, tag=text))
+            case e.VerificationFinished():
+                rows = tuple(tuple(text for _ in row) for row in event.rows)
+                changed.append(
+                    replace(event, expected=text, found=text, columns=tuple(text for _ in event.columns), rows=rows)
+                )
+            case e.ScriptFailed():
+                error = PgError("XX000", text, text, text, text)
+                changed.append(replace(event, error=error, message=text))
+            case e.LockWaited():
+                blockers = tuple(replace(b, application_name=text, user=text, holds=text) for b in event.blockers)
+                changed.append(replace(event, wanted=text, blockers=blockers))
+            case e.SessionSignalled():
+                changed.append(replace(event, session=text, message=text, operator=text))
+            case e.LocksGivenBack():
+                changed.append(replace(event, detail=text))
+            case _:
+                changed.append(event)
+    if make == "in_006":
+        changed.append(e.NoticeRaised(changed[-1].at, "006", "NOTICE", text))
+    return changed
+
+
+def hostile_sample(text: str) -> Sample:
+    who = session(4242, text, text, "active", 3.0, user=text, client=text, database=text, wait_event=text)
+    waiter = node(session(7, text, text), f"ACCESS SHARE on {text}", wait=1.0)
+    ours = node(session(5131, text, text), f"ACCESS EXCLUSIVE on {text}", wait=2.0, ours=True, children=(waiter,))
+    root = node(who, holds=(f"ACCESS SHARE on {text}",), children=(ours,))
+    tree = replace(
+        waiting_tree(1), sentence=text, roots=(root,), blockers=(root,), our_wants=f"ACCESS EXCLUSIVE on {text}"
+    )
+    return sample(tree, sessions=(who,))
+
+
+def shown(app: LockstepApp) -> list[str]:
+    """What the terminal would get, row by row, without styles."""
+    return ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
+
+
+def harmless(text: str) -> bool:
+    return all(unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in text)
+
+
+async def look(app: LockstepApp, pilot: Pilot[int]) -> None:
+    await pilot.pause()
+    for row in shown(app):
+        assert harmless(row)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("make", ["checklist", "in_006", "red", "failed", "finished"])
+async def test_hostile_text(kind: str, make: str, size: tuple[int, int]) -> None:
+    text = HOSTILE[kind]
+    app, _ = console()
+    async with app.run_test(size=size) as pilot:
+        await show(app, pilot, hostile_events(text, make), [hostile_sample(text)])
+        await look(app, pilot)
+        for keys in (["down", "down"], ["k"], ["escape", "R"], ["escape", "q"], ["escape", "enter"], ["escape", "l"]):
+            await pilot.press(*keys)
+            await look(app, pilot)
+        await pilot.press("escape")
+        app.console_screen.say(text, bad=True)
+        await look(app, pilot)
+        for pane in app.console_screen.query(Lines):
+            assert harmless(pane.text.replace("\n", ""))
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("width", [1, 2, 7, 40, 119])
+def test_lines_keep_their_width(kind: str, width: int) -> None:
+    text = HOSTILE[kind]
+    assert Line(text).cut(width).cells <= width
+    assert Line(text).pad(width).cells == width
+    assert spread(Line(text), Line(text), width).cells == width
+    assert Line().column(text, width).cells == width
+    assert all(line.cells <= max(8, width) for line in wrap(text, width))
+    assert harmless(Line(text).text)
+
+
+def test_wrap_keeps_the_words() -> None:
+    assert [line.text for line in wrap("one two three", 8)] == ["one two", "three"]
+    assert [line.text for line in wrap("a\n\nb", 8)] == ["a", "", "b"]
+    assert [line.text for line in wrap("x" * 20, 8)] == ["x" * 8, "x" * 8, "x" * 4]
+    assert safe("tab\there") == "tab here"

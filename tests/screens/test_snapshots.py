@@ -1,0 +1,110 @@
+"""The moments of a night as pictures, at the sizes that the console is made for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from scenes import (
+    QUIET,
+    backoff,
+    checklist,
+    console,
+    failed,
+    finished,
+    in_006,
+    red,
+    reopened,
+    rolled_back,
+    sample,
+    samples,
+    show,
+    waiting_tree,
+    window_open,
+)
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tui.engine import events as e
+from tui.engine.sample import Sample
+
+SMALL, HOME, LARGE = (80, 24), (120, 40), (200, 60)
+
+
+@dataclass(frozen=True)
+class Moment:
+    events: Callable[[], list[e.Event]]
+    looks: Callable[[], list[Sample]] = samples
+    size: tuple[int, int] = HOME
+    keys: tuple[str, ...] = ()
+    theme: str = "lockstep-dark"
+
+
+def queue() -> list[Sample]:
+    return samples(waiting_tree())
+
+
+def building() -> list[Sample]:
+    from scenes import BUILDING
+
+    return [*samples(), sample(QUIET, progress=(BUILDING,))]
+
+
+MOMENTS = {
+    "checklist_home": Moment(checklist),
+    "checklist_small": Moment(checklist, size=SMALL),
+    "window_open_home": Moment(window_open),
+    "running_home": Moment(lambda: in_006(1), building),
+    "waiting_home": Moment(in_006, queue),
+    "waiting_small": Moment(in_006, queue, SMALL),
+    "waiting_large": Moment(in_006, queue, LARGE),
+    "waiting_light": Moment(in_006, queue, theme="lockstep-light"),
+    "waiting_small_list": Moment(in_006, queue, SMALL, ("l",)),
+    "backoff_home": Moment(backoff, queue),
+    "failed_home": Moment(failed),
+    "failed_small": Moment(failed, size=SMALL),
+    "red_home": Moment(red),
+    "red_small": Moment(red, size=SMALL),
+    "done_home": Moment(finished),
+    "done_small": Moment(finished, size=SMALL),
+    "rolled_back_home": Moment(rolled_back),
+    "terminate_home": Moment(in_006, queue, keys=("k",)),
+    "terminate_small": Moment(in_006, queue, SMALL, ("k",)),
+    "roll_back_home": Moment(in_006, queue, keys=("R",)),
+    "roll_back_small": Moment(in_006, queue, SMALL, ("R",)),
+    "gate_home": Moment(checklist, keys=("enter",)),
+    "production_home": Moment(lambda: checklist()[:6], keys=("enter",)),
+    "production_small": Moment(lambda: checklist()[:6], size=SMALL, keys=("enter",)),
+    "quit_home": Moment(in_006, queue, keys=("q",)),
+    "help_home": Moment(in_006, queue, keys=("question_mark",)),
+    "help_small": Moment(in_006, queue, SMALL, ("question_mark",)),
+    "session_home": Moment(in_006, queue, keys=("tab", "tab", "down", "d")),
+}
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_moment(snap_compare: Any, name: str) -> None:
+    moment = MOMENTS[name]
+    app, _ = console()
+    app.theme = moment.theme
+
+    async def before(pilot: Pilot[int]) -> None:
+        await show(app, pilot, moment.events(), moment.looks())
+        for key in moment.keys:
+            await pilot.press(key)
+            await pilot.pause()
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=moment.size, run_before=before)
+
+
+def test_opened_again(snap_compare: Any) -> None:
+    events, earlier = reopened()
+    app, _ = console()
+
+    async def before(pilot: Pilot[int]) -> None:
+        await show(app, pilot, events, samples(), earlier)
+
+    assert snap_compare(app, terminal_size=HOME, run_before=before)

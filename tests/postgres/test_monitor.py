@@ -246,7 +246,10 @@ async def test_progress_has_phase_and_figures(stage: Stage) -> None:
     look = await stage.until(lambda look: any(p.phase == "waiting for old snapshots" for p in look.progress))
     progress = look.progress[0]
     assert (progress.pid, progress.command, progress.relation) == (builder.pid, "CREATE INDEX CONCURRENTLY", "t")
-    assert (progress.done, progress.total, progress.unit) == (0, 1, "sessions")
+    assert progress.unit == "sessions"
+    assert progress.done is not None
+    assert progress.total is not None
+    assert progress.done < progress.total
     await stage.until(lambda look: any(p.waits_for_pid == old.pid for p in look.progress))
     await old.run("COMMIT")
     await asyncio.wait_for(builder.ended(), 10)

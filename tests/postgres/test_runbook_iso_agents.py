@@ -1,4 +1,4 @@
-"""The runbook iso-agents-to-users on real servers: forward, back from every stop-point, and what users meet meanwhile."""
+"""The runbook iso-agents-to-users on real servers: forward, back from every stop-point, and its application."""
 
 import asyncio
 import re
@@ -264,7 +264,8 @@ def test_what_the_new_application_wrote_survives_the_way_back(before: str, forwa
         """
         INSERT INTO users (clerk_user_id, email, full_name, role, metadata, phone, timezone, preferences, last_login_at)
         VALUES
-          ('user_a', 'a@example.com', 'A', 'sales_rep', '{"k": 1}', '+1', 'Asia/Tokyo', '{"theme": "dark"}', '2026-01-01T00:00:00Z'),
+          ('user_a', 'a@example.com', 'A', 'sales_rep', '{"k": 1}', '+1', 'Asia/Tokyo', '{"theme": "dark"}',
+           '2026-01-01T00:00:00Z'),
           ('user_b', 'b@example.com', 'B', 'sales_rep', NULL, '+2', 'UTC', '{}', NULL),
           ('user_c', 'c@example.com', 'C', 'customer', '{"k": 3}', NULL, 'UTC', '{}', NULL),
           ('user_d', 'd@example.com', 'D', 'customer', '["list"]', NULL, 'UTC', '{}', NULL),
@@ -330,7 +331,8 @@ def test_sign_ups_between_the_steps_are_carried_on(before: str, forward: Forward
     forward(4)
     psql(
         before,
-        "INSERT INTO iso_agents (clerk_user_id, email, full_name, role) VALUES ('user_late', 'l@example.com', 'L', 'iso_agent')",
+        "INSERT INTO iso_agents (clerk_user_id, email, full_name, role)"
+        " VALUES ('user_late', 'l@example.com', 'L', 'iso_agent')",
     )
     forward(7, 5)
     assert ask_one(before, "SELECT role FROM users WHERE clerk_user_id = 'user_late'") == "sales_rep"
@@ -358,7 +360,8 @@ def test_row_security_at_every_stop_point(before: str, forward: Forward, psql: P
         )
         own = ask_one(
             before,
-            f"SELECT count(*) FROM requests AS r JOIN {table} AS u ON u.id = r.{column} WHERE clerk_user_id = '{member}'",
+            f"SELECT count(*) FROM requests AS r JOIN {table} AS u ON u.id = r.{column}"
+            f" WHERE clerk_user_id = '{member}'",
         )
         everything = ask_one(before, "SELECT count(*) FROM requests")
         for who, sees, changes in (
@@ -381,7 +384,10 @@ def test_row_security_of_the_new_roles(before: str, forward: Forward, psql: Psql
         "INSERT INTO users (clerk_user_id, email, full_name, role) VALUES ('user_c', 'c@example.com', 'C', 'customer')",
     )
     rep = somebody(before, "users", "role = 'sales_rep'")
-    client = "INSERT INTO client_profiles (user_id, company_name, contact_name, email) VALUES (get_current_user_id(), 'c', 'c', 'c')"
+    client = (
+        "INSERT INTO client_profiles (user_id, company_name, contact_name, email)"
+        " VALUES (get_current_user_id(), 'c', 'c', 'c')"
+    )
     with as_user(before, rep) as cursor:
         assert cursor.execute("SELECT is_sales_rep(), is_customer(), is_admin(), is_operator()").fetchone() == (
             True,

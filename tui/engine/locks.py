@@ -1,7 +1,7 @@
 """The tree of locks: who blocks us above, whom we block below, and the sentence that says it. Pure."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from tui.postgres.rows import Lock, Session
 
@@ -47,10 +47,8 @@ def build_tree(
         our_wait_seconds=our_node.wait_seconds if our_node else None,
         our_wants=our_node.wants if our_node else None,
         blockers=tuple(
-            drawing.node(key, soft=soft)
-            for key, soft in sorted(
-                graph.blocked_by.get(our_pid or 0, {}).items(), key=lambda edge: (edge[1], order(edge[0]))
-            )
+            drawing.node(key, soft=graph.soft(our_pid, key))
+            for key in (graph.blockers(our_pid) if our_pid is not None else ())
         ),
         queued=len(queued),
         oldest=max(queued.values(), default=None),
@@ -101,7 +99,7 @@ class _Drawing:
             ours=key == self._our_pid,
             children=children,
             cycle=cycle,
-            blocked_by=tuple(k for k in sorted(graph.blocked_by.get(key, {}), key=order) if isinstance(k, int)),
+            blocked_by=tuple(sorted(k for k in graph.blocked_by.get(key, ()) if isinstance(k, int))),
         )
 
     def roots(self, shown: set[Key]) -> tuple[LockNode, ...]:
@@ -124,10 +122,10 @@ class _Drawing:
             ahead.extend(below[key])
         nodes: dict[Key, LockNode] = {}
         for key in reversed(top_down):
-            soft = self._graph.blocked_by.get(key, {}).get(parent[key], False) if key in parent else False
+            soft = key in parent and self._graph.soft(key, parent[key])
             children = [nodes[child] for child in sorted(below[key], key=rank)]
             children += [
-                self.node(again, soft=self._graph.blocked_by[again][key], cycle=True)
+                self.node(again, soft=self._graph.soft(again, key), cycle=True)
                 for again in sorted(circles.get(key, ()), key=order)
             ]
             nodes[key] = self.node(key, soft=soft, children=tuple(children))
@@ -139,15 +137,18 @@ class _Drawing:
         parent: dict[Key, Key] = {}
         tops: dict[Key, Key] = {}
         for key in sorted(shown, key=order):
-            edges = self._graph.blocked_by.get(key, {})
-            nearer = distance.get(key, 0) - 1 if key != self._our_pid else None
-            candidates = sorted(
-                (b for b in edges if b in shown), key=lambda b: (distance.get(b) != nearer, edges[b], order(b))
-            )
-            best = next((b for b in candidates if _top(b, tops) != key), None)
+            best = next((b for b in self._candidates(key, shown, distance) if _top(b, tops) != key), None)
             if best is not None:
                 parent[key] = tops[key] = best
         return parent
+
+    def _candidates(self, key: Key, shown: set[Key], distance: Mapping[Key, int]) -> Iterator[Key]:
+        """Whom to draw this one under, the best first."""
+        graph, edges = self._graph, self._graph.blocked_by.get(key, set())
+        if self._our_pid in edges and self._our_pid is not None:
+            yield self._our_pid
+        nearer = distance.get(key, 0) - 1 if key != self._our_pid else None
+        yield from sorted(edges & shown, key=lambda b: (distance.get(b) != nearer, graph.soft(key, b), order(b)))
 
     def _distances(self, shown: set[Key]) -> dict[Key, int]:
         """How many waits lie between us and each one below."""

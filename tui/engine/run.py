@@ -208,9 +208,10 @@ class Run:
         except ConnectionLost:
             await self._reconnect()
 
-    async def _probe_phase(self, phase: Literal["before", "during", "after"]) -> None:
+    async def _probe_phase(self, phase: Literal["before", "during", "after"], step: str | None = None) -> None:
+        """All probes of a phase; with a step those that this step waits for."""
         for item in self.runbook.checklist:
-            if item.phase == phase and item.sql is not None:
+            if item.phase == phase and item.sql is not None and (step is None or item.step in (None, step)):
                 await self._probe(item)
 
     async def override(self, ids: tuple[str, ...], reason: str) -> None:
@@ -232,12 +233,14 @@ class Run:
             if act.kind == "open_window":
                 await self._probe_phase("before")
                 act = self.state.next_act()
+            if act.kind == "run_step":
+                await self._probe_phase("during", act.step)
+                act = self.state.next_act()
             if act.kind in ("confirm_production", "resolve") or (act.gates and act.kind != "finished"):
                 raise GateClosed(act)
             match act.kind:
                 case "open_window":
                     await self.record(e.WindowOpened(e.now(), self.operator, self.runbook.window))
-                    await self._probe_phase("during")
                 case "run_step":
                     assert act.step is not None
                     await self._step(act.step)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from .lock_words import duration, what
-from .wait_graph import Key, WaitGraph, order
+from .wait_graph import Key, WaitGraph
 
 Title = Callable[[Key], str]
 
@@ -33,12 +33,11 @@ def sentence(
 
 
 def _our_wait(graph: WaitGraph, our_pid: int, title: Title) -> list[str]:
-    edges = graph.blocked_by[our_pid]
-    blockers = sorted(edges, key=lambda key: (edges[key], order(key)))
-    hard = [key for key in blockers if not edges[key]]
+    blockers = graph.blockers(our_pid)
+    hard = [key for key in blockers if not graph.soft(our_pid, key)]
     wanted = graph.wanted.get(our_pid)
     thing = what(wanted) if wanted is not None else "what we want"
-    circle = [key for key in blockers if our_pid in graph.blocked_by.get(key, {})]
+    circle = [key for key in blockers if our_pid in graph.blocked_by.get(key, ())]
     parts = []
     if circle:
         parts.append(f"deadlock: we and {who(graph, circle[0], title)} wait for each other")
@@ -83,8 +82,8 @@ def _pid(key: Key, title: Title) -> str:
 def _ultimate(graph: WaitGraph, key: Key) -> Key:
     """Who is at the top of the chain over this one; the last one before a circle closes."""
     seen = {key}
-    while edges := {b: soft for b, soft in graph.blocked_by.get(key, {}).items() if b not in seen}:
-        key = min(edges, key=lambda b: (edges[b], order(b)))
+    while (above := next((b for b in graph.blockers(key) if b not in seen), None)) is not None:
+        key = above
         seen.add(key)
     return key
 

@@ -23,8 +23,8 @@ def order(key: Key) -> tuple[int, int, str]:
 class WaitGraph:
     """The waits of one look. Parallel workers are their leader; sessions in ``own`` do not count.
 
-    ``blocked_by``: by waiter, its blockers, each with whether it is *soft*: the blocker does not hold what the waiter
-    wants, it only stands before it in the queue. An edge about which pg_locks says nothing counts as hard.
+    ``blocked_by``: by waiter, its blockers; ``blocks``: by blocker, its waiters, in order; ``wanted``: by waiter, the
+    lock it waits for, as far as pg_locks shows it.
     """
 
     def __init__(
@@ -42,17 +42,15 @@ class WaitGraph:
             else:
                 self.sessions[session.pid] = session
         self.locks: dict[Key, list[Lock]] = defaultdict(list)
-        self._by_tag: dict[tuple[Key, object], list[Lock]] = defaultdict(list)
-        self._prepared: dict[object, list[Lock]] = defaultdict(list)
+        self._on: dict[object, list[tuple[Key, Lock]]] = defaultdict(list)
         for lock in locks:
-            key = self._holder(lock)
-            self.locks[key].append(lock)
-            self._by_tag[key, lock.tag].append(lock)
-            if lock.pid is None:
-                self._prepared[lock.tag].append(lock)
+            holder: Key = lock.virtualtransaction if lock.pid is None else self._fold(lock.pid)
+            self.locks[holder].append(lock)
+            self._on[lock.tag].append((holder, lock))
+        self._who: dict[tuple[object, str], tuple[set[Key], set[Key]]] = {}
 
         self.wanted: dict[Key, Lock] = {}
-        self.blocked_by: dict[Key, dict[Key, bool]] = {}
+        self.blocked_by: dict[Key, set[Key]] = {}
         for pid in sorted(blocking):
             waiter = self._fold(pid)
             if waiter in own:
@@ -60,18 +58,31 @@ class WaitGraph:
             wanted = self._wanted_by(waiter)
             if wanted is not None:
                 self.wanted[waiter] = wanted
-            edges = self.blocked_by.get(waiter, {})
-            for blocker in blocking[pid]:
-                named: list[Key] = [self._fold(blocker)] if blocker else self._prepared_before(waiter)
-                for before in named:
-                    if before != waiter and before not in own:
-                        edges[before] = self._soft(waiter, before)
-            if edges:
-                self.blocked_by[waiter] = edges
+            before: set[Key] = {self._fold(blocker) for blocker in blocking[pid] if blocker}
+            if 0 in blocking[pid]:
+                before |= self._prepared_before(waiter)
+            before = (before | self.blocked_by.get(waiter, set())).difference(own, (waiter,))
+            if before:
+                self.blocked_by[waiter] = before
         self.blocks: dict[Key, list[Key]] = defaultdict(list)
         for blocked in sorted(self.blocked_by, key=order):
             for key in self.blocked_by[blocked]:
                 self.blocks[key].append(blocked)
+
+    def soft(self, waiter: Key, blocker: Key) -> bool:
+        """The blocker does not hold what the waiter wants, it only stands before it in the queue.
+
+        An edge about which pg_locks says nothing counts as hard.
+        """
+        lock = self.wanted.get(waiter)
+        if lock is None:
+            return False
+        there, holders = self._there(lock)
+        return blocker in there and blocker not in holders
+
+    def blockers(self, waiter: Key) -> list[Key]:
+        """Whom this one waits for: first those who hold, then those before it in the queue."""
+        return sorted(self.blocked_by.get(waiter, ()), key=lambda key: (self.soft(waiter, key), order(key)))
 
     def above(self, key: Key) -> set[Key]:
         """Everybody who keeps this one waiting, directly or not."""
@@ -101,16 +112,19 @@ class WaitGraph:
         """
         session = self.sessions.get(key)
         longest = session.transaction_seconds if session else None
-        found: dict[Key, float] = {}
-        heap = [(-float("inf") if longest is None else -longest, order(key), key)]
+        found: dict[Key, float] = {key: float("inf") if longest is None else longest}
+        waits = {waiter: self.wait(waiter)[0] or 0.0 for waiter in self.blocked_by}
+        heap = [(-found[key], order(key), key)]
         while heap:
-            seconds, _, reached = heappop(heap)
-            if reached in found:
+            negative, _, reached = heappop(heap)
+            seconds = found[reached]
+            if seconds > -negative:
                 continue
-            found[reached] = -seconds
             for waiter in self.blocks.get(reached, ()):
-                if waiter not in found:
-                    heappush(heap, (-min(-seconds, self.wait(waiter)[0] or 0.0), order(waiter), waiter))
+                since = min(seconds, waits[waiter])
+                if since > found.get(waiter, -1.0):
+                    found[waiter] = since
+                    heappush(heap, (-since, order(waiter), waiter))
         del found[key]
         return found
 
@@ -121,17 +135,15 @@ class WaitGraph:
 
     def contested(self, key: Key) -> list[Lock]:
         """What this one holds and others wait for, the strongest first."""
-        wants = {(lock.tag, lock.mode) for w in self.blocks.get(key, ()) if (lock := self.wanted.get(w)) is not None}
-        tags = {tag: [m for t, m in wants if t == tag] for tag, _ in wants}
-        found = [
-            lock
-            for lock in self.locks.get(key, ())
-            if lock.granted and any(conflict(lock.mode, mode) for mode in tags.get(lock.tag, ()))
-        ]
+        granted = [lock for lock in self.locks.get(key, ()) if lock.granted]
+        if not granted:
+            return []
+        modes: dict[object, set[str]] = defaultdict(set)
+        for waiter in self.blocks.get(key, ()):
+            if (wanted := self.wanted.get(waiter)) is not None:
+                modes[wanted.tag].add(wanted.mode)
+        found = [lock for lock in granted if any(conflict(lock.mode, mode) for mode in modes.get(lock.tag, ()))]
         return sorted(found, key=lambda lock: (-strength(lock.mode), lock.relation, lock.detail))
-
-    def _holder(self, lock: Lock) -> Key:
-        return lock.virtualtransaction if lock.pid is None else self._fold(lock.pid)
 
     def _fold(self, pid: int) -> int:
         return self._leader.get(pid, pid)
@@ -140,18 +152,17 @@ class WaitGraph:
         waits = [lock for lock in self.locks.get(waiter, ()) if not lock.granted]
         return min(waits, key=lambda lock: (-(lock.wait_seconds or 0.0), repr(lock.tag), lock.mode), default=None)
 
-    def _prepared_before(self, waiter: Key) -> list[Key]:
+    def _prepared_before(self, waiter: Key) -> set[Key]:
         lock = self.wanted.get(waiter)
-        holders = {
-            other.virtualtransaction
-            for other in (self._prepared.get(lock.tag, ()) if lock else ())
-            if lock and conflict(other.mode, lock.mode)
-        }
-        return sorted(holders) or [PREPARED]
+        holders = self._there(lock)[1] if lock is not None else set()
+        return {key for key in holders if isinstance(key, str)} or {PREPARED}
 
-    def _soft(self, waiter: Key, blocker: Key) -> bool:
-        lock = self.wanted.get(waiter)
-        if lock is None:
-            return False
-        there = self._by_tag.get((blocker, lock.tag), ())
-        return bool(there) and not any(other.granted and conflict(other.mode, lock.mode) for other in there)
+    def _there(self, wanted: Lock) -> tuple[set[Key], set[Key]]:
+        """Everybody on the lock that is wanted, and those who hold it in a mode that conflicts."""
+        tag = wanted.tag
+        known = self._who.get((tag, wanted.mode))
+        if known is None:
+            on = self._on[tag]
+            holders = {key for key, lock in on if lock.granted and conflict(lock.mode, wanted.mode)}
+            known = self._who[tag, wanted.mode] = {key for key, _ in on}, holders
+        return known

@@ -7,6 +7,7 @@ from tui.runbook.statements import Statement
 
 QUERIES = ("SELECT", "VALUES", "TABLE", "WITH", "SHOW", "EXPLAIN")
 
+_LONGEST_COMMAND = 30
 _CHANGES = frozenset(["INSERT", "UPDATE", "DELETE", "MERGE"])
 _LOCKS = (["FOR", "UPDATE"], ["FOR", "NO", "KEY", "UPDATE"], ["FOR", "SHARE"], ["FOR", "KEY", "SHARE"])
 _AFTER_COLUMN = frozenset([",", ")", "FROM", "WHERE", "GROUP", "ORDER", "UNION", "EXCEPT", "INTERSECT", "LIMIT"])
@@ -20,7 +21,7 @@ def not_a_query(statement: Statement) -> str | None:
         words = _explained(words[1:])
     first = next((word for word in words if word != "("), "(")
     if first not in QUERIES:
-        return f"is {first}" if first.isalpha() else "is no command"
+        return f"is {first}" if first.isalpha() and len(first) <= _LONGEST_COMMAND else "is no command"
     if any(word == "INTO" and before not in (".", "AS") for before, word in pairwise(words)):
         return "writes INTO a table"
     for strength in _LOCKS:

@@ -186,11 +186,9 @@ class CursorLines(Lines):
         rows = [row for row, key in enumerate(self.keys) if key is not None]
         if not rows:
             return
-        if self.cursor_row in rows:
-            position = max(0, min(len(rows) - 1, rows.index(self.cursor_row) + by))
-        else:
-            position = 0 if by > 0 else len(rows) - 1
-        self._go(rows[position])
+        outside = -1 if by > 0 else len(rows)
+        here = rows.index(self.cursor_row) if self.cursor_row in rows else outside
+        self._go(rows[max(0, min(len(rows) - 1, here + by))])
 
     def _go(self, row: int) -> None:
         self.cursor = self.keys[row]

@@ -600,7 +600,7 @@ async def test_a_verification_that_would_change_something_is_refused_when_read(t
 async def test_the_baseline_is_taken_before_step_one(tmp_path: Path, database: str) -> None:
     execute(database, TABLE, FILL)
     more = check("n", "SELECT count(*) FROM t", "{ same_as_before = true }", "1")
-    more += check("back", "SELECT a, b FROM t ORDER BY a", "{ same_as_before = true }", "back")
+    more += check("vb", "SELECT a, b FROM t ORDER BY a", "{ same_as_before = true }", "back")
     more += check("new", "SELECT count(*) FROM later", "{ same_as_before = true }", "1")
     back = {"1": "UPDATE t SET b = 'x'", "2": "INSERT INTO t VALUES (1, 'x')"}
     book = write(tmp_path, {"1": "UPDATE t SET b = 'y'; CREATE TABLE later ()", "2": "DELETE FROM t WHERE a = 1"}, back, more=more)
@@ -618,13 +618,13 @@ async def test_the_baseline_is_taken_before_step_one(tmp_path: Path, database: s
     async with opened(book, database) as live:
         await live.run.roll_back(live.run.plan_rollback(None))
         assert live.state.rolled_back
-        assert live.state.verification("back").status is VerificationStatus.PASSED
+        assert live.state.verification("vb").status is VerificationStatus.PASSED
         assert rows(database, "SELECT DISTINCT b FROM t") == [("x",)]
 
 
 async def test_a_rollback_that_loses_something_is_red(tmp_path: Path, database: str) -> None:
     execute(database, TABLE, FILL)
-    more = check("back", "SELECT a, b FROM t ORDER BY a", "{ same_as_before = true }", "back")
+    more = check("vb", "SELECT a, b FROM t ORDER BY a", "{ same_as_before = true }", "back")
     book = write(tmp_path, {"1": "DELETE FROM t WHERE a > 98"}, {"1": "INSERT INTO t VALUES (99, 'x')"}, more=more)
     async with opened(book, database) as live:
         assert await live.to_end() == 0

@@ -6,10 +6,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import PgDump, Psql
 from psycopg.conninfo import make_conninfo
 
 from tui.engine.verify import Rows, ask, judge
@@ -26,6 +26,8 @@ SIX = ("users", "client_profiles", "requests", "quotes", "workflow_states", "age
 SCALE = "-c lockstep.scale=0.01"
 
 Forward = Callable[..., None]
+Psql = Callable[..., str]
+PgDump = Callable[..., str]
 
 
 def runbook() -> Runbook:
@@ -108,6 +110,66 @@ def test_the_whole_way_back_is_made_of_the_single_ones() -> None:
         )
         assert part is not None
         assert part[0] in whole
+
+
+def test_every_script_locks_in_the_same_order() -> None:
+    def locked(path: Path) -> list[str]:
+        (clause,) = re.findall(
+            r"^LOCK TABLE (.*?) IN ACCESS EXCLUSIVE MODE;$", path.read_text(), re.DOTALL | re.MULTILINE
+        )
+        names = re.findall(r"public\.(\w+)", clause)
+        return ["users" if name == "iso_agents" else name for name in names]
+
+    order = locked(WHOLE)
+    assert set(SIX) < set(order)
+    for path in (*STEPS, *sorted((ROOT / "rollback").glob("*.sql"))):
+        names = locked(path)
+        assert names == sorted(names, key=order.index), path.name
+
+
+def test_no_superuser_is_needed(before: str, psql: Psql, pg_dump: PgDump) -> None:
+    """Supabase's own postgres role is none; it owns the tables and is a member of authenticated."""
+    psql(
+        before,
+        """
+        DO $$
+        DECLARE
+          one text;
+        BEGIN
+          IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'table_owner') THEN
+            CREATE ROLE table_owner LOGIN;
+          END IF;
+          GRANT authenticated TO table_owner;
+          GRANT USAGE ON SCHEMA auth TO table_owner;
+          GRANT USAGE, CREATE ON SCHEMA public TO table_owner;
+          FOR one IN
+            SELECT format('ALTER %s %s OWNER TO table_owner', CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
+              oid::regclass) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')
+            UNION ALL
+            SELECT format('ALTER FUNCTION %s OWNER TO table_owner', oid::regprocedure) FROM pg_proc
+            WHERE pronamespace = 'public'::regnamespace
+            UNION ALL
+            SELECT format('ALTER TYPE %s OWNER TO table_owner', oid::regtype) FROM pg_type
+            WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'
+            UNION ALL
+            SELECT format('ALTER STATISTICS %I OWNER TO table_owner', stxname) FROM pg_statistic_ext
+            WHERE stxnamespace = 'public'::regnamespace
+          LOOP
+            EXECUTE one;
+          END LOOP;
+        END
+        $$
+        """,
+    )
+    owner = make_conninfo(before, user="table_owner")
+    schema, data = pg_dump(before, "--schema-only"), contents(before, psql)
+    for path in STEPS:
+        psql(owner, path)
+    for name in ("rls_member", "rls_admin"):
+        assert psql(owner, ROOT / "verify" / f"{name}.sql").startswith("sees ")
+    psql(owner, WHOLE)
+    assert pg_dump(before, "--schema-only") == schema
+    assert contents(before, psql) == data
 
 
 def test_the_way_back_from_every_stop_point_ends_where_it_began(

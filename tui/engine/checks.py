@@ -14,6 +14,7 @@ from . import events as e
 from .verify import ask, describe, judge
 
 _SHOWN_OUTPUT = 8_000
+_LAST_WORDS = 1.0
 
 
 async def probe(session: PgSession, item: ChecklistItem, safety: Safety) -> e.ItemProbed:
@@ -46,17 +47,20 @@ async def run_command(item: ChecklistItem, timeout: float) -> e.ItemProbed:
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
-    error = None
+    output, error = b"", None
+    answered = False
     try:
         output, _ = await asyncio.wait_for(process.communicate(), timeout)
+        answered = True
     except TimeoutError:
-        output, error = b"", f"not done after {timeout:g} s, and stopped"
+        error = f"not done after {timeout:g} s, and stopped"
     finally:
-        if process.returncode is None:
+        if not answered:
             # The shell's children too: a hung ssh must not outlive the question.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.communicate(), _LAST_WORDS)
     found = error or f"exit code {process.returncode}"
     text = safe(output[-_SHOWN_OUTPUT:].decode(errors="replace"), lines=True)
     ok = error is None and process.returncode == 0

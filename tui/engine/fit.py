@@ -38,7 +38,7 @@ async def changed_scripts(session: PgSession, runbook: Runbook) -> list[str]:
         f"{step.id}: {step.sql.name} changed after it was applied at {rows[step.id].at:%Y-%m-%d %H:%M} UTC "
         f"(then {rows[step.id].sha256[:12]}, now {step.sql.sha256[:12]})"
         for step in runbook.steps
-        if step.id in rows and rows[step.id].applied and rows[step.id].sha256 != step.sql.sha256
+        if step.id in rows and rows[step.id].applied and rows[step.id].sha256 not in ("", step.sql.sha256)
     ]
 
 

@@ -46,11 +46,12 @@ def _step(row: tuple[str | None, ...]) -> LedgerStep:
     whole = statement == ""
     return LedgerStep(
         step=safe(step),
-        applied=whole and direction == "forward",
+        # A way back that stopped half is none: the step is still to be taken back.
+        applied=whole == (direction == "forward"),
         at=datetime.fromisoformat(at),
         operator=safe(operator),
         seconds=float(seconds),
-        sha256=safe(sha256),
+        sha256=safe(sha256) if direction == "forward" else "",
         completed=None if whole or direction == "back" else int(statement),
     )
 

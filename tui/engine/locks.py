@@ -47,7 +47,7 @@ def build_tree(
         our_wait_seconds=our_node.wait_seconds if our_node else None,
         our_wants=our_node.wants if our_node else None,
         blockers=tuple(
-            drawing.node(key, soft=graph.soft(our_pid, key))
+            drawing.node(key, soft=our_pid is not None and graph.soft(our_pid, key))
             for key in (graph.blockers(our_pid) if our_pid is not None else ())
         ),
         queued=len(queued),

@@ -44,6 +44,14 @@ def plan(runbook: Runbook, state: RunState, to: str | None) -> RollbackPlan:
 
     Raises RollbackImpossible when a step on the way has none, when nothing is applied or when a step is in doubt.
     """
+    way = way_back(runbook, state, to)
+    if not way.scripts and way.in_flight is None:
+        raise RollbackImpossible("nothing is applied" if to is None else f"nothing is applied after {to}")
+    return way
+
+
+def way_back(runbook: Runbook, state: RunState, to: str | None) -> RollbackPlan:
+    """As `plan`, but without scripts where nothing is left to take back: what was in flight was all."""
     order = [step.id for step in runbook.steps]
     if to is not None and to not in order:
         raise RollbackImpossible(f"there is no step {to}; the steps are {', '.join(order)}")
@@ -53,8 +61,6 @@ def plan(runbook: Runbook, state: RunState, to: str | None) -> RollbackPlan:
     stays = set(order[: order.index(to) + 1]) if to is not None else set()
     undo = [step for step in order if step in state.applied and step not in stays]
     in_flight = state.script.started.script if state.script is not None and state.script.active else None
-    if not undo and in_flight is None:
-        raise RollbackImpossible("nothing is applied" if to is None else f"nothing is applied after {to}")
     scripts: list[RollbackScript] = []
     while undo:
         script = _way_back(runbook, undo)

@@ -3,13 +3,14 @@
 import asyncio
 import getpass
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from tui.postgres.rows import safe
-from tui.postgres.session import ConnectionLost, Dsn, StatementFailed
+from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
 from tui.runbook.model import ChecklistItem, Expectation, Runbook, Verification
 
 from . import checks, ledger, operator, rollback, verify
@@ -24,6 +25,8 @@ from .runner import Job, Runner
 from .sample import Sample
 from .sampler import Sampler
 from .state import NextAct, RunState, StepStatus, VerificationStatus, fold
+
+_Answer = TypeVar("_Answer")
 
 
 class GateClosed(Exception):
@@ -203,10 +206,7 @@ class Run:
             await self._probe(wanted)
 
     async def _probe(self, item: ChecklistItem) -> None:
-        try:
-            await self.record(await checks.probe(self._open_connections.runner, item, self.runbook.safety))
-        except ConnectionLost:
-            await self._reconnect()
+        await self.record(await self._asked(lambda session: checks.probe(session, item, self.runbook.safety)))
 
     async def _probe_phase(self, phase: Literal["before", "during", "after"], step: str | None = None) -> None:
         """All probes of a phase; with a step those that this step waits for."""
@@ -255,7 +255,8 @@ class Run:
         if not self.state.applied:
             await self._take_baselines()
         step = self.runbook.step(step_id)
-        row = next((s for s in await self._ledger_rows() if s.step == step_id), None)
+        rows = await self._asked(lambda session: ledger.read(session, self.runbook.slug))
+        row = next((s for s in rows if s.step == step_id), None)
         skip = row.completed or 0 if row is not None and row.sha256 == step.sql.sha256 else 0
         job = Job(step.id, step.title, "forward", (step.id,), step.sql, step.transaction, step.safety, skip)
         if await self._work(job):
@@ -278,7 +279,7 @@ class Run:
         for verification in self.runbook.verifications:
             if verification.expect.kind is not Expectation.SAME_AS_BEFORE:
                 continue
-            answer = await verify.ask(self._open_connections.runner, verification.sql, self.runbook.safety)
+            answer = await self._asked(partial(verify.ask, script=verification.sql, safety=self.runbook.safety))
             error = answer.error.message if answer.error else None
             await self.record(e.BaselineTaken(e.now(), verification.id, answer.table.rows, error))
 
@@ -299,8 +300,14 @@ class Run:
         await self.record(e.VerificationStarted(e.now(), verification.id))
         taken = self.state.baselines.get(verification.id)
         baseline = None if taken is None or taken.error is not None else taken.rows
-        session = self._open_connections.runner
-        await self.record(await verify.run(session, verification, self.runbook.safety, baseline))
+        try:
+            finished = await self._asked(
+                lambda session: verify.run(session, verification, self.runbook.safety, baseline)
+            )
+        except (ConnectionLost, CannotConnect) as lost:
+            await self.record(verify.unanswered(verification, baseline, str(lost)))
+            raise
+        await self.record(finished)
 
     # Going back
 
@@ -316,7 +323,7 @@ class Run:
         await self.cancel()
         async with self._acting:
             # What was in flight may have been committed in the meantime.
-            plan = rollback.plan(self.runbook, self.state, plan.to) if self.state.applied else replace(plan, scripts=())
+            plan = rollback.way_back(self.runbook, self.state, plan.to)
             scripts = tuple(script.id for script in plan.scripts)
             await self.record(e.RollbackPlanned(e.now(), self.operator, scripts, plan.undoes, plan.to))
             for script in plan.scripts:
@@ -370,6 +377,14 @@ class Run:
 
     async def _ledger_rows(self) -> tuple[e.LedgerStep, ...]:
         return await ledger.read(self._open_connections.runner, self.runbook.slug)
+
+    async def _asked(self, ask: Callable[[PgSession], Awaitable[_Answer]]) -> _Answer:
+        """Asks on the runner's connection what changes nothing: if that is lost, once more on a new one."""
+        try:
+            return await ask(self._open_connections.runner)
+        except ConnectionLost:
+            await self._reconnect()
+            return await ask(self._open_connections.runner)
 
     async def _reconnect(self) -> None:
         """A new runner connection, and the truth from the ledger. Raises CannotConnect after a minute of trying."""

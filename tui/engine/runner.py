@@ -204,6 +204,9 @@ class Runner:
     async def _try(self, job: Job, attempt: int) -> None:
         begun = time.monotonic()
         statements = job.script.statements
+        while not self._notices.empty():
+            # Of a probe, a verification or a ROLLBACK since the last script: not this one's.
+            self._notices.get_nowait()
         await self._emit(
             e.ScriptStarted(
                 e.now(),
@@ -233,14 +236,17 @@ class Runner:
             await session.execute(f"SET LOCAL statement_timeout = {_milliseconds(safety.statement_timeout)}")
             for index, statement in enumerate(job.script.statements, start=1):
                 await self._statement(job, index, statement)
+            transaction_id = await self._record(job, begun)
             if self._asked is not None and self._asked.reason == "cancelled":
                 raise self._asked
-            transaction_id = await self._record(job, begun)
             # From here on nobody may cancel: the answer to COMMIT is the one that counts.
             self._committing = True
             await self._settle_cancels()
             await self._emit(e.CommitIntended(e.now(), job.id, job.direction, transaction_id))
-            committed = await session.execute("COMMIT")
+            try:
+                committed = await session.execute("COMMIT")
+            finally:
+                await self._drain_notices(job)
             if committed.status != "COMMIT":
                 raise _Stop("error", f"the server answered COMMIT with {committed.status}")
         except (StatementFailed, _Stop) as failure:
@@ -254,6 +260,7 @@ class Runner:
 
     async def _record(self, job: Job, begun: float) -> int:
         # The script may have changed role, search_path or timeouts for its own purposes.
+        await self._session.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
         await self._session.execute("SET LOCAL ROLE NONE")
         await ledger.record(
             self._session,

@@ -76,6 +76,13 @@ async def run(
     )
 
 
+def unanswered(verification: Verification, baseline: Rows | None, why: str) -> e.VerificationFinished:
+    """The server went away over the question: red, whatever was expected."""
+    error = PgError("08006", why)
+    expected = describe(verification.expect, baseline)
+    return e.VerificationFinished(e.now(), verification.id, False, expected, f"error: {why}", (), (), 0, 0.0, error)
+
+
 def judge(expect: Expect, answer: Answer, baseline: Rows | None = None) -> Verdict:
     """Whether the answer is what was expected. ``baseline`` serves ``same_as_before``."""
     expected = describe(expect, baseline)

@@ -35,6 +35,8 @@ _ANSWER_WITHIN = 5.0
 _NAMES_HOLD = 1.0
 """Seconds that a name read from the catalog is believed: a rename shows after that at the latest."""
 _LONGEST_BACKOFF = 30.0
+_LONGEST_LOCK_BACKOFF = 2.0
+"""Waiting for a catalog's lock costs the server nothing, and the guard is blind meanwhile."""
 _LONGEST_RECONNECT = 5.0
 
 _Rows = list[tuple[Any, ...]]
@@ -193,7 +195,7 @@ class Monitor:
         now = time.monotonic()
         version = connection.info.server_version
         cursors: dict[str, psycopg.AsyncCursor[Any]] = {}
-        failure: psycopg.Error | None = None
+        failures: list[psycopg.Error] = []
         self._asked |= dict.fromkeys(questions)
         try:
             async with connection.pipeline() as pipeline:
@@ -205,20 +207,25 @@ class Monitor:
                         await cursor.execute(load(f"monitor/{name}", version), parameters, prepare=True)
                         await pipeline.sync()
                     except psycopg.Error as error:
-                        failure = error
+                        failures.append(error)
         except psycopg.Error as error:
-            failure = error
+            failures.append(error)
         if self._connection_gone():
-            raise (failure if isinstance(failure, psycopg.OperationalError) else psycopg.OperationalError(str(failure)))
+            raise psycopg.OperationalError(str(failures[0]) if failures else "the connection was lost")
         self._transactions += len(cursors)
         answers: dict[str, _Rows | None] = dict.fromkeys(questions)
+        silent = [name for name, cursor in cursors.items() if cursor.description is None]
         for name, cursor in cursors.items():
-            # An error in a pipeline may be raised by a later question: whose it was shows in what has no rows.
-            if cursor.description is None:
-                answers[name] = await self._ask_alone(name, load(f"monitor/{name}", version), questions[name])
-            else:
+            if name not in silent:
                 answers[name] = await cursor.fetchall()
                 self._refused.pop(name, None)
+        if len(failures) == len(silent):
+            for name, failure in zip(silent, failures, strict=True):
+                self._refuse(name, failure)
+        else:
+            # A pipeline may raise one error for several questions: whose it was, each has to say for itself.
+            for name in silent:
+                answers[name] = await self._ask_alone(name, load(f"monitor/{name}", version), questions[name])
         return answers
 
     async def _ask_alone(self, name: str, text: bytes, parameters: Mapping[str, object] | None) -> _Rows | None:
@@ -237,7 +244,8 @@ class Monitor:
 
     def _refuse(self, name: str, error: psycopg.Error) -> None:
         before = self._refused.get(name)
-        backoff = min(before.backoff * 2, _LONGEST_BACKOFF) if before else 1.0
+        longest = _LONGEST_LOCK_BACKOFF if isinstance(error, errors.LockNotAvailable) else _LONGEST_BACKOFF
+        backoff = min(before.backoff * 2, longest) if before else 1.0
         if isinstance(error, errors.InsufficientPrivilege | errors.UndefinedFunction | errors.UndefinedTable):
             # No second look changes that: not again on this connection.
             backoff = float("inf")

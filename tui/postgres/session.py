@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: how they are made, what they answer, and what their failures are called."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -12,6 +13,9 @@ from psycopg import conninfo
 from psycopg.pq import ExecStatus
 
 from .rows import PgError, safe
+
+# What psycopg warns of reaches us as exceptions; without a handler it would be written over the screen.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 CONNECT_TIMEOUT = 10
 """Seconds until a server that does not answer is given up, where the DSN and PGCONNECT_TIMEOUT say nothing."""
@@ -139,6 +143,10 @@ class PgSession:
         # Where the server's platform can, it notices within a second that we died, and lets go of our locks.
         with suppress(StatementFailed):
             await self.execute("SET client_connection_check_interval = '1s'")
+        # Where we may (superuser, or SET granted), we look for a deadlock before the application's sessions do, and so
+        # are the ones who give way.
+        with suppress(StatementFailed):
+            await self.execute("SET deadlock_timeout = '100ms'")
 
     @property
     def lost(self) -> bool:

@@ -1,9 +1,10 @@
 -- 004: the enum user_role gets the roles sales_rep and customer; who was iso_agent is sales_rep.
 BEGIN;
 
--- One wait, before anything is done: the step holds no other lock while it queues. All steps lock in the same order,
--- views before the tables under them and dependent tables before those they refer to, because that is the order in
--- which the application's statements lock: their own table first, iso_agents last (row security's helpers read it).
+-- The wait comes first, when nothing is done yet and nothing else is held. All steps lock in the same order: views before
+-- the tables under them, dependent tables before those they refer to. The application's statements lock so, too: their
+-- own table first, iso_agents last, because row security's helpers and the foreign keys read it. So a step that has got
+-- some of its tables never holds one that the holder of the next may still ask for, and there is no deadlock.
 LOCK TABLE public.agent_directory, public.iso_agents IN ACCESS EXCLUSIVE MODE;
 
 -- iso_agent stays a label, as the guide has it: the old application still signs people up with it until 005 takes the

@@ -108,11 +108,15 @@ def demo(name: str, as_list: bool, no_console: bool, scale: float, keep: bool, o
 @_production
 def open_(runbook: str, dsn: str, operator: str | None, production: bool) -> int:
     """Open the console on a runbook and a database."""
-    from tui.app import console
+    from tui.app import LockstepApp
     from tui.engine.run import Run
     from tui.postgres.session import Dsn
 
-    return console(Run(_load(runbook), Dsn(dsn), operator_name=operator, production=production))
+    app = LockstepApp(Run(_load(runbook), Dsn(dsn), operator_name=operator, production=production))
+    app.run()
+    if app.failure is not None:
+        raise app.failure
+    return app.return_code or 0
 
 
 @cli.command()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DATABASE = "app"
 _LOOK_EVERY = 0.5
+_TELL_EVERY = 2.0
 
 
 def shipped() -> list[str]:
@@ -33,31 +34,25 @@ def run(runbook: "Runbook", *, console: bool, scale: float, keep: bool, operator
 
 
 async def _run(runbook: "Runbook", console: bool, scale: float, keep: bool, operator: str | None) -> int:
-    stop = asyncio.Event()
     caught: list[int] = []
+    work = asyncio.ensure_future(_with_server(runbook, console, scale, keep, operator))
 
     def leave(number: int) -> None:
+        # Whatever was started comes down by its own context manager, however far the start had come.
         caught.append(number)
-        stop.set()
+        work.cancel()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, leave, number)
-    work = asyncio.ensure_future(_with_server(runbook, console, scale, keep, operator, stop))
-    watch = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
-    watch.cancel()
-    if not work.done() and not console:
-        # The server comes down by its own context manager, however far the start had come.
-        work.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
+    try:
         return await work
-    return 128 + caught[0] if caught and console else 0
+    except asyncio.CancelledError:
+        # Without a console Ctrl-C is how a demo is meant to end.
+        return 0 if not console and caught == [signal.SIGINT] else 128 + (caught[0] if caught else signal.SIGINT)
 
 
-async def _with_server(
-    runbook: "Runbook", console: bool, scale: float, keep: bool, operator: str | None, stop: asyncio.Event
-) -> int:
+async def _with_server(runbook: "Runbook", console: bool, scale: float, keep: bool, operator: str | None) -> int:
     from tui.postgres.embedded import EmbeddedServer
     from tui.postgres.session import Dsn
 
@@ -72,8 +67,7 @@ async def _with_server(
                 click.echo(dsn)
                 sys.stdout.flush()
                 click.echo(f"beside it: lockstep open {runbook.slug} -d '{dsn}'   Ctrl-C ends both", err=True)
-                await _until(stop, traffic)
-                return 0
+                await _tell_of(traffic)
             return await _console(runbook, Dsn(dsn), operator)
 
 
@@ -83,6 +77,8 @@ async def _console(runbook: "Runbook", dsn: "Dsn", operator: str | None) -> int:
 
     app = LockstepApp(Run(runbook, dsn, operator_name=operator))
     await app.run_async()
+    if app.failure is not None:
+        raise app.failure
     return app.return_code or 0
 
 
@@ -150,12 +146,11 @@ def _is_deployed(path: Path, item: str) -> bool:
     return bool(state.applied) and any(i.plan.id == item and i.done for i in state.items)
 
 
-async def _until(stop: asyncio.Event, traffic: "Traffic") -> None:
-    """Waits for Ctrl-C, and tells on stderr how the application fares whenever that changes."""
+async def _tell_of(traffic: "Traffic") -> None:
+    """Until it is cancelled: tells on stderr how the application fares whenever that changes."""
     fares = ""
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 2)
+    while True:
+        await asyncio.sleep(_TELL_EVERY)
         stats = traffic.stats
         now = "fails" if stats.failed > stats.ok else "works"
         if stats.sessions and now != fares:

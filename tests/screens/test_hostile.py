@@ -25,6 +25,9 @@ HOSTILE = {
     "surrogate": "\udc80\ud800",
     "empty": "",
 }
+HOSTILE["together"] = "".join(
+    HOSTILE[kind][:80] for kind in ("markup", "escape", "bidi", "surrogate", "combining", "wide")
+)
 
 
 def hostile_events(text: str, make: str) -> list[e.Event]:
@@ -101,7 +104,7 @@ async def look(app: LockstepApp, pilot: Pilot[int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("kind", ["together", "long", "wide", "empty"])
 @pytest.mark.parametrize("make", ["checklist", "in_006", "red", "failed", "finished"])
 async def test_hostile_text(kind: str, make: str, size: tuple[int, int]) -> None:
     text = HOSTILE[kind]

@@ -99,8 +99,7 @@ class LockstepApp(App[int]):
         before = self._earlier()
         if before is not None:
             self.console_screen.show_before(before)
-        opened = self.engine.state.opened
-        if opened is not None and opened.target.production:
+        if self.engine.state.next_act().kind == "confirm_production":
             await flows.confirm_production(self.console_screen, self.engine)
 
     def _earlier(self) -> RunState | None:

@@ -36,6 +36,11 @@ async def probe(session: PgSession, item: ChecklistItem, safety: Safety) -> e.It
     )
 
 
+def unanswered(item: ChecklistItem, why: str) -> e.ItemProbed:
+    """The answer that never came."""
+    return e.ItemProbed(e.now(), item.id, False, "", "no answer", "", 0.0, why)
+
+
 async def run_command(item: ChecklistItem, timeout: float) -> e.ItemProbed:
     """Runs the item's command in the shell, for ``timeout`` seconds at most; exit code 0 ticks it."""
     assert item.command is not None

@@ -142,6 +142,15 @@ class ItemTicked:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemsAsked:
+    """The tool set out to look: each of these items gets its answer as an ItemProbed."""
+
+    at: datetime
+    items: tuple[str, ...]
+    kind: Literal["items_asked"] = "items_asked"
+
+
+@dataclass(frozen=True, slots=True)
 class ItemProbed:
     """The tool looked: a query or a command answered. ``output`` is the command's, or the rows as text."""
 
@@ -416,6 +425,7 @@ Event = (
     | LedgerRead
     | ProductionConfirmed
     | ItemTicked
+    | ItemsAsked
     | ItemProbed
     | GateOverridden
     | WindowOpened

@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,16 +18,19 @@ from . import checks, ledger, operator, rollback, verify
 from . import events as e
 from .connections import Connections
 from .fit import misfits
-from .journal import Journal, new_run_id, newest_run, read, runs_directory
 from .operator import SignalPreview
 from .plan import opening, target_of
+from .recorder import Recorder
 from .rollback import RollbackPlan
 from .runner import Job, Runner
 from .sample import Sample
 from .sampler import Sampler
-from .state import NextAct, RunState, StepStatus, VerificationStatus, fold
+from .state import NextAct, RunState, StepStatus, VerificationStatus
 
 _Answer = TypeVar("_Answer")
+
+_CLOSES_WITHIN = 10.0
+"""Seconds that closing waits for what is under way; a COMMIT without an answer is settled at the next opening."""
 
 
 class GateClosed(Exception):
@@ -53,15 +57,13 @@ class Run:
     ) -> None:
         self.runbook = runbook
         self.operator = safe(operator_name or getpass.getuser())
-        self.state = RunState()
         self.sample: Sample | None = None
         self._dsn = dsn
         self._asked_production = production
-        self._listeners: list[Callable[[e.Event, RunState], None]] = []
         self._watchers: list[Callable[[Sample], None]] = []
-        self._recording = asyncio.Lock()
+        self._recorder = Recorder()
         self._acting = asyncio.Lock()
-        self._journal: Journal | None = None
+        self._closing = False
         self._connections: Connections | None = None
         self._runner: Runner | None = None
         self._sampler: Sampler | None = None
@@ -72,22 +74,27 @@ class Run:
 
     def subscribe(self, listener: Callable[[e.Event, RunState], None]) -> None:
         """Calls ``listener(event, state)`` after each event is on the disk."""
-        self._listeners.append(listener)
+        self._recorder.subscribe(listener)
 
     def watch(self, listener: Callable[[Sample], None]) -> None:
         """Calls ``listener(sample)`` at each look at the server."""
         self._watchers.append(listener)
 
+    @property
+    def state(self) -> RunState:
+        """Everything that the events have told so far."""
+        return self._recorder.state
+
+    @property
+    def journal_path(self) -> Path | None:
+        """Where this run is recorded, while it is open."""
+        return self._recorder.path
+
     async def record(self, event: e.Event) -> None:
         """Journal first, then everybody else. Raises JournalFailed."""
-        async with self._recording:
-            if self._journal is not None:
-                await self._journal.append(event)
-            self.state = self.state.apply(event)
-            for listener in self._listeners:
-                listener(event, self.state)
-            if isinstance(event, e.ScriptStarted) and self._sampler is not None:
-                self._sampler.wake()
+        await self._recorder.record(event)
+        if isinstance(event, e.ScriptStarted) and self._sampler is not None:
+            self._sampler.wake()
 
     def _see(self, sample: Sample) -> None:
         self.sample = sample
@@ -119,7 +126,8 @@ class Run:
             raise WrongTarget("; ".join(wrong))
         await self._connections.take_lock(self.runbook.slug)
         await ledger.create(session)
-        await self._take_up(target)
+        self._signature = replace(self._signature, run=self._recorder.take_up(self.runbook.slug, target))
+        await self.record(opening(self.runbook, self._signature.run, target, self.operator, self._signature.client))
         await self.record(e.LedgerRead(e.now(), await self._ledger_rows()))
         self._runner = Runner(session, self._signature, self.record)
         self._sampler = Sampler(
@@ -130,41 +138,23 @@ class Run:
             own_pids=lambda: frozenset({self._open_connections.operator.backend_pid}),
         )
         self._sampling = asyncio.create_task(self._sampler.run())
-        await self._probe_phase("before")
+        async with self._acting:
+            await self._probe_phase("before")
 
     def _our_pid(self) -> int | None:
         return self._runner.backend_pid if self._runner is not None else None
 
-    async def _take_up(self, target: e.Target) -> None:
-        """The newest journal of this runbook and database goes on, unless everything of it was taken back."""
-        stored = newest_run(self.runbook.slug, target)
-        run = ""
-        if stored is not None:
-            events = read(stored.path)
-            state = fold(events)
-            if not state.rolled_back:
-                run, self.state = stored.opened.run, state
-                path = stored.path
-        if not run:
-            run = new_run_id(e.now())
-            path = runs_directory() / f"{run}-{self.runbook.slug}.jsonl"
-        self._journal = Journal(path)
-        self._journal.open()
-        self._signature = replace(self._signature, run=run)
-        await self.record(opening(self.runbook, run, target, self.operator, self._signature.client))
-
-    @property
-    def journal_path(self) -> Path | None:
-        """Where this run is recorded, once it is open."""
-        return self._journal.path if self._journal else None
-
     async def close(self, reason: str, exit_code: int) -> None:
         """Cancels what is in flight, waits until the server has rolled it back, and lets go of everything."""
-        if self._runner is not None and self._runner.busy:
-            await self.cancel()
-            async with self._acting:
-                pass
-        if self._journal is not None and self.state.opened is not None:
+        self._closing = True
+        if self._acting.locked():
+            # Whatever it is, it ends: a script by its own rule, a query of a probe or verification by being cancelled.
+            if not await self.cancel() and self._runner is not None and not self._runner.busy:
+                await self._open_connections.runner.cancel()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSES_WITHIN):
+                    await self._acting.acquire()
+        if self._recorder.path is not None and self.state.opened is not None:
             await self.record(e.RunClosed(e.now(), reason, exit_code))
         await self._let_go()
 
@@ -174,9 +164,8 @@ class Run:
             await asyncio.gather(self._sampling, return_exceptions=True)
         if self._connections is not None:
             await self._connections.close()
-        if self._journal is not None:
-            self._journal.close()
-        self._sampler = self._connections = self._runner = self._journal = None
+        self._recorder.close()
+        self._sampler = self._connections = self._runner = None
 
     # Checklist and gates
 
@@ -197,22 +186,37 @@ class Run:
     async def probe(self, item: str) -> None:
         """Asks a probe's query, or runs an item's command, again. Raises Busy while a script runs."""
         wanted = self.runbook.item(item)
-        if wanted.command is not None:
-            await self.record(await checks.run_command(wanted, self.runbook.safety.statement_timeout))
-            return
-        if wanted.sql is None:
+        if wanted.command is None and wanted.sql is None:
             raise ValueError(f"{item} is ticked by hand")
         async with self._exclusively():
             await self._probe(wanted)
 
-    async def _probe(self, item: ChecklistItem) -> None:
-        await self.record(await self._asked(lambda session: checks.probe(session, item, self.runbook.safety)))
+    async def _probe(self, *items: ChecklistItem) -> None:
+        if not items:
+            return
+        await self.record(e.ItemsAsked(e.now(), tuple(item.id for item in items)))
+        safety = self.runbook.safety
+        for item in items:
+            if self._closing:
+                return
+            if item.command is not None:
+                await self.record(await checks.run_command(item, safety.statement_timeout))
+                continue
+            try:
+                await self.record(await checks.probe(self._open_connections.runner, item, safety))
+            except ConnectionLost as lost:
+                await self.record(checks.unanswered(item, str(lost)))
+                await self._reconnect()
 
     async def _probe_phase(self, phase: Literal["before", "during", "after"], step: str | None = None) -> None:
-        """All probes of a phase; with a step those that this step waits for."""
-        for item in self.runbook.checklist:
-            if item.phase == phase and item.sql is not None and (step is None or item.step in (None, step)):
-                await self._probe(item)
+        """All queries of a phase; with a step those that this step waits for. Commands are the operator's to run."""
+        await self._probe(
+            *(
+                item
+                for item in self.runbook.checklist
+                if item.phase == phase and item.sql is not None and (step is None or item.step in (None, step))
+            )
+        )
 
     async def override(self, ids: tuple[str, ...], reason: str) -> None:
         """Opens the gates with these ids for this run, for a reason that is recorded. ValueError without one."""
@@ -271,8 +275,8 @@ class Run:
     async def _work(self, job: Job) -> bool:
         assert self._runner is not None
         done = await self._runner.run(job)
-        if not done and self._open_connections.runner.lost:
-            await self._reconnect()
+        # What it left behind (a role, an advisory lock) goes now; a lost connection is noticed and renewed.
+        await self._asked(PgSession.fresh)
         return done
 
     async def _take_baselines(self) -> None:
@@ -294,6 +298,8 @@ class Run:
 
     async def _verify(self, *ids: str) -> None:
         for wanted in ids:
+            if self._closing:
+                return
             await self._verify_one(self.runbook.verification(wanted))
 
     async def _verify_one(self, verification: Verification) -> None:

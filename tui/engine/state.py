@@ -34,7 +34,7 @@ class VerificationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ItemState:
-    """A checklist line. ``probe`` is the tool's last look at it, if it is not a human's."""
+    """A checklist line. ``probe`` is the tool's last look at it, if it is not a human's; ``asking``: it looks now."""
 
     plan: e.PlannedItem
     done: bool = False
@@ -42,6 +42,7 @@ class ItemState:
     at: datetime | None = None
     note: str = ""
     probe: e.ItemProbed | None = None
+    asking: bool = False
     overridden: bool = False
 
     @property
@@ -168,8 +169,10 @@ class RunState:
 
     @property
     def busy(self) -> bool:
-        """A script or verification of ours is under way."""
+        """A script, verification or probe of ours is under way."""
         if self.script is not None and self.script.active:
+            return True
+        if any(i.asking for i in self.items):
             return True
         return any(v.status is VerificationStatus.RUNNING for v in self.verifications)
 
@@ -262,7 +265,7 @@ def _opened(state: RunState, event: e.RunOpened) -> RunState:
         operator=event.operator,
         closed=None,
         production_confirmed=False,
-        items=tuple(replace(items.get(p.id, ItemState(p)), plan=p) for p in event.items),
+        items=tuple(replace(items.get(p.id, ItemState(p)), plan=p, asking=False) for p in event.items),
         steps=tuple(replace(steps.get(p.id, StepState(p)), plan=p) for p in event.steps),
         verifications=tuple(
             _settled(replace(verifications.get(p.id, VerificationState(p)), plan=p)) for p in event.verifications

@@ -260,7 +260,7 @@ class ConsoleScreen(Screen[None]):
         room = max(6, self.query_one("#right").size.height - (2 if narrow else 3))
         tree = bool(self._sample and self._sample.tree.roots)
         if narrow and self.list_shown:
-            height = room
+            height = max(3, self.query_one("#right").size.height - 1)
         elif tree:
             height = max(5 if narrow else 8, min(step.line_count, room - locks.line_count))
         elif self.state.busy:

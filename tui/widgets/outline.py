@@ -33,8 +33,10 @@ def outline_rows(view: View, width: int, height: int, unfolded: set[Hashable]) -
         items = [i for i in state.items if i.plan.phase == phase]
         sections.append(_items(phase, items, view, width))
     sections.append(_section("steps", [_step(s, view, width) for s in state.steps], _steps_done(view), width))
-    passed = sum(v.status in (VerificationStatus.PASSED, VerificationStatus.ACCEPTED) for v in state.verifications)
-    sections.append(_section("verify", [_verification(v, width) for v in state.verifications], passed, width))
+    checks = [_verification(v, width) for v in state.verifications]
+    asked = [v for v in state.verifications if v.plan.after != "back" or v in state.due]
+    passed = sum(v.status in (VerificationStatus.PASSED, VerificationStatus.ACCEPTED) for v in asked)
+    sections.append(_section("verify", checks, passed, width, len(asked)))
     sections.append(_items("after", [i for i in state.items if i.plan.phase == "after"], view, width))
     rows = [row for section in sections for row in section]
     if len(rows) <= height or state.window_opened_at is None:
@@ -46,10 +48,11 @@ def _steps_done(view: View) -> int:
     return sum(s.status is StepStatus.APPLIED for s in view.state.steps)
 
 
-def _section(title: str, rows: list[Row], done: int, width: int) -> list[Row]:
+def _section(title: str, rows: list[Row], done: int, width: int, count: int | None = None) -> list[Row]:
     if not rows:
         return []
-    heading = spread(Line(f" {title.upper()}", "strong"), Line(f"{done} of {len(rows)}  ", "dim"), width)
+    of = len(rows) if count is None else count
+    heading = spread(Line(f" {title.upper()}", "strong"), Line(f"{done} of {of}  ", "dim"), width)
     return [Row(None, heading), *rows]
 
 

@@ -1,7 +1,6 @@
 """SQL in colours, by sqlparse's lexer; its grouping is not used, so a long script costs no more than its length."""
 
 from functools import lru_cache
-from textwrap import dedent
 
 from sqlparse import tokens
 from sqlparse.lexer import tokenize
@@ -33,7 +32,7 @@ def _line(row: tuple[tuple[str, Role], ...]) -> Line:
 
 @lru_cache(maxsize=64)
 def _coloured(sql: str) -> tuple[tuple[tuple[str, Role], ...], ...]:
-    text = _aligned(safe(sql, lines=True).expandtabs(4)).strip("\n")
+    text = safe(sql, lines=True).expandtabs(4).strip("\n")
     rows: list[list[tuple[str, Role]]] = [[]]
     for kind, value in tokenize(text):  # type: ignore[no-untyped-call]
         for number, piece in enumerate(value.split("\n")):
@@ -42,16 +41,6 @@ def _coloured(sql: str) -> tuple[tuple[tuple[str, Role], ...], ...]:
             if piece:
                 rows[-1].append((piece, _role(kind)))
     return tuple(tuple(row) for row in rows)
-
-
-def _aligned(text: str) -> str:
-    """A statement's first line starts at its first token, the others where they stood in the file."""
-    first, newline, rest = text.partition("\n")
-    return f"{first}{newline}{rest}" if not rest.startswith((" ", "\t")) else f"{first}{newline}{_under(rest)}"
-
-
-def _under(rest: str) -> str:
-    return "\n".join(f"  {line}" if line else line for line in dedent(rest).split("\n"))
 
 
 def _role(kind: object) -> Role:

@@ -1,0 +1,190 @@
+"""Cancelling and terminating other sessions: what is shown before, who is hit, what is seen after."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from runbooks import Live, execute, one, opened, session, until_true, write
+from tui.engine import events as e
+from tui.engine.connections import RUNNER
+from tui.engine.operator import SessionGone, SignalPreview
+from tui.postgres.embedded import EmbeddedServer
+
+SAFETY = '[safety]\nlock_timeout = "20s"\nmax_blocked_for = "30s"'
+WAITS = "SELECT count(*) >= {} FROM pg_locks WHERE NOT granted AND relation = 't'::regclass"
+
+
+@asynccontextmanager
+async def blocked(tmp_path: Path, dsn: str, *, write_too: bool = False) -> AsyncIterator[tuple[Live, int, "asyncio.Task[int]"]]:
+    """A run whose step waits for a report that is idle in transaction, and one reader behind; with the report's pid."""
+    execute(dsn, "CREATE TABLE t (a int)", "CREATE SCHEMA other", "CREATE TABLE other.u (a int)")
+    book = write(tmp_path, {"1": "ALTER TABLE t ADD b int"}, safety=SAFETY)
+    async with session(dsn, name="billing\x07report", autocommit=False) as report, opened(book, dsn) as live:
+        await report.execute("SELECT * FROM t, other.u")
+        if write_too:
+            await report.execute("INSERT INTO other.u VALUES (1)")
+        going = asyncio.create_task(live.to_end())
+        await until_true(dsn, WAITS.format(1))
+        try:
+            yield live, report.info.backend_pid, going
+        finally:
+            await live.run.cancel()
+            await going
+
+
+async def test_a_preview_says_what_it_would_free(tmp_path: Path, database_each: str) -> None:
+    async with blocked(tmp_path, database_each) as (live, pid, _), session(database_each, name="web") as web:
+        reading = asyncio.create_task(web.execute("SELECT * FROM t"))
+        await until_true(database_each, WAITS.format(2))
+        seen = await live.run.preview_signal(pid)
+        assert seen.session.pid == pid
+        assert (seen.session.application_name, seen.session.user) == ("billing·report", "postgres")
+        assert seen.session.state == "idle in transaction"
+        assert seen.session.query == "SELECT * FROM t, other.u"
+        assert seen.session.transaction_seconds is not None
+        assert set(seen.holds) == {"ACCESS SHARE on t", "ACCESS SHARE on other.u"}
+        assert seen.frees == (web.info.backend_pid,)
+        assert seen.frees_us
+        assert not seen.has_written
+        assert seen.allowed is None
+        behind = await live.run.preview_signal(web.info.backend_pid)
+        assert (behind.frees, behind.frees_us, behind.holds) == ((), False, ())
+        await live.run.signal(seen, "terminate")
+        await reading
+
+
+async def test_what_it_has_written_would_be_lost(tmp_path: Path, database: str) -> None:
+    async with blocked(tmp_path, database, write_too=True) as (live, pid, _):
+        seen = await live.run.preview_signal(pid)
+        assert seen.has_written
+        assert "ROW EXCLUSIVE on other.u" in seen.holds
+
+
+async def test_terminated_it_goes_and_the_step_goes_through(tmp_path: Path, database_each: str) -> None:
+    async with blocked(tmp_path, database_each) as (live, pid, going):
+        await live.run.signal(await live.run.preview_signal(pid), "terminate")
+        signalled = live.last(e.SessionSignalled)
+        assert (signalled.sent, signalled.gone, signalled.pid, signalled.action) == (True, True, pid, "terminate")
+        assert signalled.operator == "dba1"
+        assert signalled.session == "billing·report as postgres from local"
+        assert signalled.message == f"session {pid} is gone"
+        assert live.state.signals == (signalled,)
+        assert await going == 0
+        with pytest.raises(SessionGone):
+            await live.run.preview_signal(pid)
+
+
+async def test_another_session_with_that_number_is_not_hit(tmp_path: Path, database: str) -> None:
+    async with blocked(tmp_path, database) as (live, pid, _):
+        seen = await live.run.preview_signal(pid)
+        for action in ("cancel", "terminate"):
+            await live.run.signal(replace(seen, backend_start="2020-01-01 00:00:00+00"), action)  # type: ignore[arg-type]
+            signalled = live.last(e.SessionSignalled)
+            assert (signalled.sent, signalled.gone) == (False, True)
+            assert "nothing was sent" in signalled.message
+        assert one(database, f"SELECT state FROM pg_stat_activity WHERE pid = {pid}") == "idle in transaction"
+
+
+async def test_terminating_twice_hits_nobody(tmp_path: Path, database: str) -> None:
+    async with blocked(tmp_path, database) as (live, pid, _):
+        seen = await live.run.preview_signal(pid)
+        await live.run.signal(seen, "terminate")
+        await live.run.signal(seen, "terminate")
+        assert [(s.sent, s.gone) for s in live.all(e.SessionSignalled)] == [(True, True), (False, True)]
+
+
+async def test_a_cancelled_query_ends_and_its_session_stays(tmp_path: Path, database_each: str) -> None:
+    async with opened(write(tmp_path, {"1": "SELECT 1"}), database_each) as live, session(database_each) as other:
+        sleeping = asyncio.create_task(other.execute("SELECT pg_sleep(60)"))
+        pid = other.info.backend_pid
+        await until_true(database_each, f"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {pid}")
+        await live.run.signal(await live.run.preview_signal(pid), "cancel")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await sleeping
+        signalled = live.last(e.SessionSignalled)
+        assert (signalled.sent, signalled.gone, signalled.action) == (True, True, "cancel")
+        assert signalled.message == f"the query of {pid} ended; the session is still there"
+        await other.execute("SELECT 1")
+
+
+async def test_cancelling_an_idle_transaction_says_that_it_stays(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tui.engine import operator
+
+    monkeypatch.setattr(operator, "_GONE_WITHIN", 0.3)
+    async with blocked(tmp_path, database) as (live, pid, _):
+        await live.run.signal(await live.run.preview_signal(pid), "cancel")
+        signalled = live.last(e.SessionSignalled)
+        assert (signalled.sent, signalled.gone) == (True, False)
+        assert one(database, f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") == 1
+
+
+async def test_our_own_sessions_are_not_offered(tmp_path: Path, database: str) -> None:
+    async with opened(write(tmp_path, {"1": "SELECT 1"}), database) as live:
+        await until_true(database, "SELECT count(*) = 3 FROM pg_stat_activity WHERE application_name LIKE 'lockstep %' AND datname = current_database()")
+        with psycopg.connect(database) as connection:
+            ours = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'lockstep %' AND datname = current_database()")
+            pids = [row[0] for row in ours]
+        for pid in pids:
+            assert (await live.run.preview_signal(pid)).allowed == "it is one of Lockstep's own sessions"
+
+
+async def test_a_pid_that_nobody_has(tmp_path: Path, database: str) -> None:
+    async with opened(write(tmp_path, {"1": "SELECT 1"}), database) as live:
+        with pytest.raises(SessionGone, match="999999 is gone"):
+            await live.run.preview_signal(999999)
+
+
+async def previews(live: Live, *pids: int) -> list[SignalPreview]:
+    return [await live.run.preview_signal(pid) for pid in pids]
+
+
+async def test_without_the_right_it_is_said_why(tmp_path: Path, server18: EmbeddedServer, database: str) -> None:
+    name = str(one(database, "SELECT current_database()"))
+    roles = ("migrator", "stranger")
+    execute(database, "CREATE ROLE migrator LOGIN", "CREATE ROLE stranger LOGIN", f'GRANT CREATE ON DATABASE "{name}" TO migrator')
+    migrator, stranger = (server18.dsn(name, role) for role in roles)
+    book = write(tmp_path, {"1": "SELECT 1"})
+    try:
+        async with session(stranger, name="s") as theirs, session(migrator, name="m") as own, session(database, name="super") as boss:
+            async with opened(book, migrator) as live:
+                them, mine, superuser = await previews(
+                    live, theirs.info.backend_pid, own.info.backend_pid, boss.info.backend_pid
+                )
+                assert them.allowed == "our role is no member of pg_signal_backend, nor of the session's role"
+                assert mine.allowed is None
+                assert superuser.allowed == "it is a superuser's session, and we are none"
+                # All the same asked for, the server refuses, and that is told.
+                await live.run.signal(replace(them, backend_start=await start_of(database, them)), "terminate")
+                signalled = live.last(e.SessionSignalled)
+                assert (signalled.sent, signalled.gone) == (False, False)
+                assert "permission denied" in signalled.message
+            await theirs.execute("SELECT 1")
+            execute(database, "GRANT pg_signal_backend TO migrator")
+            async with opened(book, migrator) as live:
+                them, superuser = await previews(live, theirs.info.backend_pid, boss.info.backend_pid)
+                assert them.allowed is None
+                assert superuser.allowed is not None
+                await live.run.signal(them, "terminate")
+                assert live.last(e.SessionSignalled).gone
+    finally:
+        execute(database, "DROP OWNED BY migrator CASCADE", "DROP OWNED BY stranger CASCADE", "DROP ROLE migrator", "DROP ROLE stranger")
+
+
+async def start_of(dsn: str, preview: SignalPreview) -> str:
+    return str(one(dsn, f"SELECT backend_start::text FROM pg_stat_activity WHERE pid = {preview.session.pid}"))
+
+
+async def test_the_runner_knows_nothing_of_it(tmp_path: Path, database: str) -> None:
+    async with blocked(tmp_path, database) as (live, pid, going):
+        before = one(database, f"SELECT pid FROM pg_stat_activity WHERE application_name = '{RUNNER}' AND datname = current_database()")
+        await live.run.signal(await live.run.preview_signal(pid), "terminate")
+        await going
+        after = one(database, f"SELECT pid FROM pg_stat_activity WHERE application_name = '{RUNNER}' AND datname = current_database()")
+        assert before == after

@@ -1,0 +1,63 @@
+"""The way of every event: onto the disk, into the state, then to whoever listens."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from . import events as e
+from .journal import Journal, new_run_id, newest_run, read, runs_directory
+from .state import RunState, fold
+
+Listener = Callable[[e.Event, RunState], None]
+
+
+class Recorder:
+    """Holds the run's journal and its state. Nothing is kept on disk before ``take_up``."""
+
+    def __init__(self) -> None:
+        self.state = RunState()
+        self._listeners: list[Listener] = []
+        self._journal: Journal | None = None
+        self._order = asyncio.Lock()
+
+    def subscribe(self, listener: Listener) -> None:
+        """Calls ``listener(event, state)`` after each event is on the disk."""
+        self._listeners.append(listener)
+
+    @property
+    def path(self) -> Path | None:
+        """The journal's file, while it is open."""
+        return self._journal.path if self._journal else None
+
+    def take_up(self, runbook: str, target: e.Target) -> str:
+        """Opens the newest journal of this runbook and database, or a new one; gives the run's id.
+
+        A run of which everything was taken back is over: the next one has its own ticks and its own window.
+        Raises JournalFailed.
+        """
+        stored = newest_run(runbook, target)
+        if stored is not None:
+            state = fold(read(stored.path))
+            if not state.rolled_back:
+                self.state = state
+                self._journal = Journal(stored.path)
+                self._journal.open()
+                return stored.opened.run
+        run = new_run_id(e.now())
+        self._journal = Journal(runs_directory() / f"{run}-{runbook}.jsonl")
+        self._journal.open()
+        return run
+
+    async def record(self, event: e.Event) -> None:
+        """Raises JournalFailed, and then nobody has heard of the event."""
+        async with self._order:
+            if self._journal is not None:
+                await self._journal.append(event)
+            self.state = self.state.apply(event)
+            for listener in self._listeners:
+                listener(event, self.state)
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None

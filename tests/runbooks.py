@@ -122,8 +122,11 @@ async def session(
     dsn: str, *, name: str = "application", autocommit: bool = True
 ) -> AsyncIterator[psycopg.AsyncConnection[tuple[object, ...]]]:
     """A session of the application's."""
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=autocommit, application_name=name) as connection:
+    connection = await psycopg.AsyncConnection.connect(dsn, autocommit=autocommit, application_name=name)
+    try:
         yield connection
+    finally:
+        await connection.close()
 
 
 async def until_true(dsn: str, query: str, seconds: float = 10.0) -> None:

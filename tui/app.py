@@ -24,8 +24,9 @@ from tui.engine.sample import Sample
 from tui.engine.state import RunState, StepStatus, VerificationStatus, fold
 from tui.screens import flows
 from tui.screens.commands import ConsoleCommands
-from tui.screens.console import Command, ConsoleScreen, LeaveAsked, ThemeAsked
+from tui.screens.console import ConsoleScreen
 from tui.screens.held import HeldKey
+from tui.screens.messages import Command, LeaveAsked, ThemeAsked
 from tui.screens.themes import DARK, LIGHT
 
 _CLOSES_WITHIN = 20.0
@@ -49,6 +50,14 @@ class SampleTaken(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, SampleTaken)
+
+
+class RunReady(Message):
+    """The run is open; ``before`` is what the journal knew of it already."""
+
+    def __init__(self, before: RunState | None) -> None:
+        self.before = before
+        super().__init__()
 
 
 class LockstepApp(App[int]):
@@ -96,11 +105,15 @@ class LockstepApp(App[int]):
             self.failure = failure
             self.exit(return_code=1)
             return
-        before = self._earlier()
-        if before is not None:
-            self.console_screen.show_before(before)
-        if self.engine.state.next_act().kind == "confirm_production":
-            await flows.confirm_production(self.console_screen, self.engine)
+        self.post_message(RunReady(self._earlier()))
+
+    @on(RunReady)
+    def _ready(self, message: RunReady) -> None:
+        """Comes after every event of the opening, so that the console knows the target when it asks."""
+        if message.before is not None:
+            self.console_screen.show_before(message.before)
+        if self.console_screen.state.next_act().kind == "confirm_production":
+            self.console_screen.action_go_on()
 
     def _earlier(self) -> RunState | None:
         """The run up to this console's own opening, if the journal knows of more."""

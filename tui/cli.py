@@ -212,10 +212,8 @@ def verify(runbook: str, dsn: str, operator: str | None, as_json: bool) -> int:
     """Run the verifications whose moment has come."""
 
     async def act(run: "Run") -> int:
-        from tui.engine import unattended
-
         await run.verify()
-        return unattended.outcome(run)
+        return run.state.exit_code
 
     return _unattended(_load(runbook), dsn, operator, False, as_json, act)
 
@@ -235,14 +233,12 @@ def rollback(
     loaded = _load(runbook)
 
     async def act(run: "Run") -> int:
-        from tui.engine import unattended
-
         plan = run.plan_rollback(to)
         for script in plan.scripts:
             click.echo(f"  {script.id} {script.title}: undoes {', '.join(script.undoes)}", err=True)
         await _agreed(run, f"roll back {', '.join(plan.undoes)}", yes)
         await run.roll_back(plan)
-        return unattended.outcome(run)
+        return run.state.exit_code
 
     return _unattended(loaded, dsn, operator, production, as_json, act)
 

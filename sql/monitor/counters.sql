@@ -6,6 +6,7 @@ SELECT
             ELSE pg_current_wal_insert_lsn()
         END, '0/0')::bigint AS wal_bytes,
     pg_stat_get_db_xact_commit(d.oid) + pg_stat_get_db_xact_rollback(d.oid) AS transactions,
+    pg_stat_get_db_xact_rollback(d.oid) AS rollbacks,
     current_setting('max_connections')::int AS max_connections,
     pg_is_in_recovery() AS in_recovery
 FROM pg_database d

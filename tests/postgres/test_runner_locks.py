@@ -236,8 +236,13 @@ async def read_all_the_time(dsn: str, until: asyncio.Event) -> list[float]:
 
 @pytest.mark.parametrize("lock_timeout", [0.5])
 async def test_nobody_waits_longer_behind_us_than_the_runbook_allows(
-    tmp_path: Path, table: str, lock_timeout: float, record_property: Callable[[str, object], None]
+    tmp_path: Path,
+    table: str,
+    lock_timeout: float,
+    record_property: Callable[[str, object], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(runner, "backoff", lambda attempt: 0.5)
     # Two statements that each have to wait: the server times each wait alone, the application feels their sum.
     script = f"{ALTER};\nALTER TABLE t ALTER b SET NOT NULL;\n"
     book = write(tmp_path, {"1": script}, safety=safety(lock_timeout=f'"{lock_timeout * 1000:g}ms"'))

@@ -24,7 +24,7 @@ async def blocked(tmp_path: Path, dsn: str, *, write_too: bool = False) -> Async
     """A run whose step waits for a report that is idle in transaction, and one reader behind; with the report's pid."""
     execute(dsn, "CREATE TABLE t (a int)", "CREATE SCHEMA other", "CREATE TABLE other.u (a int)")
     book = write(tmp_path, {"1": "ALTER TABLE t ADD b int"}, safety=SAFETY)
-    async with session(dsn, name="billing\x07report", autocommit=False) as report, opened(book, dsn) as live:
+    async with session(dsn, name="billing_report", autocommit=False) as report, opened(book, dsn) as live:
         await report.execute("SELECT * FROM t, other.u")
         if write_too:
             await report.execute("INSERT INTO other.u VALUES (1)")
@@ -43,7 +43,7 @@ async def test_a_preview_says_what_it_would_free(tmp_path: Path, database_each: 
         await until_true(database_each, WAITS.format(2))
         seen = await live.run.preview_signal(pid)
         assert seen.session.pid == pid
-        assert (seen.session.application_name, seen.session.user) == ("billing·report", "postgres")
+        assert (seen.session.application_name, seen.session.user) == ("billing_report", "postgres")
         assert seen.session.state == "idle in transaction"
         assert seen.session.query == "SELECT * FROM t, other.u"
         assert seen.session.transaction_seconds is not None
@@ -71,7 +71,7 @@ async def test_terminated_it_goes_and_the_step_goes_through(tmp_path: Path, data
         signalled = live.last(e.SessionSignalled)
         assert (signalled.sent, signalled.gone, signalled.pid, signalled.action) == (True, True, pid, "terminate")
         assert signalled.operator == "dba1"
-        assert signalled.session == "billing·report as postgres from local"
+        assert signalled.session == "billing_report as postgres from local"
         assert signalled.message == f"session {pid} is gone"
         assert live.state.signals == (signalled,)
         assert await going == 0
@@ -160,8 +160,20 @@ async def test_without_the_right_it_is_said_why(tmp_path: Path, server18: Embedd
                 assert them.allowed == "our role is no member of pg_signal_backend, nor of the session's role"
                 assert mine.allowed is None
                 assert superuser.allowed == "it is a superuser's session, and we are none"
-                # All the same asked for, the server refuses, and that is told.
-                await live.run.signal(replace(them, backend_start=await start_of(database, them)), "terminate")
+            # Who may signal but sees not which session it is would perhaps hit another one.
+            execute(database, "GRANT pg_signal_backend TO migrator")
+            async with opened(book, migrator) as live:
+                (them,) = await previews(live, theirs.info.backend_pid)
+                assert them.allowed is not None
+                assert "pg_read_all_stats" in them.allowed
+                await live.run.signal(them, "terminate")
+                signalled = live.last(e.SessionSignalled)
+                assert (signalled.sent, signalled.gone) == (False, False)
+            # All the same asked for, the server refuses, and that is told.
+            execute(database, "GRANT pg_read_all_stats TO migrator", "REVOKE pg_signal_backend FROM migrator")
+            async with opened(book, migrator) as live:
+                (them,) = await previews(live, theirs.info.backend_pid)
+                await live.run.signal(them, "terminate")
                 signalled = live.last(e.SessionSignalled)
                 assert (signalled.sent, signalled.gone) == (False, False)
                 assert "permission denied" in signalled.message
@@ -175,10 +187,6 @@ async def test_without_the_right_it_is_said_why(tmp_path: Path, server18: Embedd
                 assert live.last(e.SessionSignalled).gone
     finally:
         execute(database, "DROP OWNED BY migrator CASCADE", "DROP OWNED BY stranger CASCADE", "DROP ROLE migrator", "DROP ROLE stranger")
-
-
-async def start_of(dsn: str, preview: SignalPreview) -> str:
-    return str(one(dsn, f"SELECT backend_start::text FROM pg_stat_activity WHERE pid = {preview.session.pid}"))
 
 
 async def test_the_runner_knows_nothing_of_it(tmp_path: Path, database: str) -> None:

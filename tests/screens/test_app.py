@@ -51,11 +51,11 @@ async def test_production_asks_first() -> None:
 
     run.open = open_production  # type: ignore[method-assign]
     async with app.run_test(size=HOME) as pilot:
-        await pilot.pause()
+        await app.workers.wait_for_complete([w for w in app.workers if w.group == "open"])
         await pilot.pause()
         assert isinstance(app.screen, Dialog)
         await pilot.press("escape")
-        assert app.screen is app.console_screen
+        assert not isinstance(app.screen_stack[-1], Dialog)
 
 
 async def test_a_run_begun_before_is_shown_as_the_database_has_it(tmp_path: Path) -> None:
@@ -85,13 +85,19 @@ async def test_a_run_begun_before_is_shown_as_the_database_has_it(tmp_path: Path
 
 async def test_sigterm_closes_the_run_and_tells_by_its_code() -> None:
     app, run = console()
+    closed = asyncio.Event()
+
+    async def close(reason: str, exit_code: int) -> None:
+        run.calls.append(("close", reason, exit_code))
+        closed.set()
+
+    run.close = close  # type: ignore[method-assign]
     async with app.run_test(size=HOME) as pilot:
         await pilot.pause()
         os.kill(os.getpid(), signal.SIGTERM)
-        while not run.calls or run.calls[-1][0] != "close":
-            await asyncio.sleep(0)
+        await closed.wait()
         await pilot.pause()
-    assert run.calls[-1] == ("close", 143)
+    assert run.calls[-1] == ("close", "SIGTERM", 143)
     assert app.return_code == 143
 
 

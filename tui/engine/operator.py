@@ -78,6 +78,8 @@ async def preview(operator: PgSession, pid: int, our_pids: frozenset[int], runne
         allowed = "it is a superuser's session, and we are none"
     elif row["may_signal"] != "t":
         allowed = "our role is no member of pg_signal_backend, nor of the session's role"
+    elif not row["backend_start"]:
+        allowed = "without pg_read_all_stats our role cannot tell it from another session with its number"
     return SignalPreview(
         session=session,
         backend_start=row["backend_start"],
@@ -113,6 +115,8 @@ async def signal(operator: PgSession, seen: SignalPreview, action: Literal["canc
 
     Raises StatementFailed where the server refuses, and ConnectionLost.
     """
+    if not seen.backend_start:
+        return Signalled(False, False, f"session {seen.session.pid}: {seen.allowed}; nothing was sent")
     who = {"pid": seen.session.pid, "backend_start": seen.backend_start}
     before = await operator.query(load("operator/present"), who)
     answer = await operator.query(load(f"operator/{action}"), who)

@@ -137,9 +137,20 @@ class Run:
             our_pid=self._our_pid,
             own_pids=lambda: frozenset({self._open_connections.operator.backend_pid}),
         )
-        self._sampling = asyncio.create_task(self._sampler.run())
-        async with self._acting:
-            await self._probe_phase("before")
+        self._sampling = asyncio.create_task(self._keep_sampling(self._sampler))
+        if not self.state.applied:
+            async with self._acting:
+                await self._probe_phase("before")
+
+    async def _keep_sampling(self, sampler: Sampler) -> None:
+        """The guard is blind without samples: a fault in who listens to them is told, and the looking goes on."""
+        while True:
+            try:
+                await sampler.run()
+            except Exception as fault:
+                told = {"message": "the sampler stopped and is started again", "exception": fault}
+                asyncio.get_running_loop().call_exception_handler(told)
+                await asyncio.sleep(1)
 
     def _our_pid(self) -> int | None:
         return self._runner.backend_pid if self._runner is not None else None
@@ -234,7 +245,7 @@ class Run:
         """Does what ``state.next_act()`` names. Raises GateClosed and Busy."""
         async with self._exclusively():
             act = self.state.next_act()
-            if act.kind == "open_window":
+            if act.kind == "open_window" and not self.state.applied:
                 await self._probe_phase("before")
                 act = self.state.next_act()
             if act.kind == "run_step":

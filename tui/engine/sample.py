@@ -58,7 +58,8 @@ class Sample:
     """What was seen at ``at``; ``cost`` is how long the look took, in seconds.
 
     ``locks`` is empty when nobody waited and the step's own were not asked for. ``our_locks`` are those of the runner.
-    ``wal_rate`` bytes a second, ``transaction_rate`` a second: None until two samples exist or where unknown.
+    ``wal_rate`` bytes a second, ``transaction_rate`` and, of those, ``rollback_rate`` a second (an
+    application whose statements fail rolls back): None until two samples exist or where unknown.
     """
 
     at: datetime
@@ -76,3 +77,4 @@ class Sample:
     replica_lag: float | None
     tree: LockTree
     missing: tuple[Source, ...] = field(default=())
+    rollback_rate: float | None = None

@@ -103,7 +103,7 @@ class Sampler:
         blocked = {leaders.get(pid, pid) for pid in look.blocking} - self._own_pids()
         known = look.has("blocking") and look.has("waiting")
         waits = [lock.wait_seconds or 0.0 for lock in look.locks if not lock.granted and lock.pid in look.blocking]
-        wal_rate, transaction_rate = self._rates(look)
+        wal_rate, transaction_rate, rollback_rate = self._rates(look)
         lags = [r.replay_lag_seconds for r in look.replicas if r.replay_lag_seconds is not None]
         return Sample(
             at=look.at,
@@ -121,25 +121,26 @@ class Sampler:
             replica_lag=max(lags, default=None),
             tree=tree,
             missing=look.missing,
+            rollback_rate=rollback_rate,
         )
 
-    def _rates(self, look: Look) -> tuple[float | None, float | None]:
+    def _rates(self, look: Look) -> tuple[float | None, float | None, float | None]:
         """Bytes of WAL and transactions a second, without our own, against a look at least a second before."""
         new = look.counters
         if new is None:
             # What comes after a gap is another connection's, perhaps another server's.
             self._before.clear()
-            return None, None
+            return None, None, None
         while len(self._before) > 1 and (look.at - self._before[1].at).total_seconds() >= _RATE_OVER:
             self._before.popleft()
         then = self._before[0] if self._before else None
         self._before.append(look)
         old = then.counters if then else None
         if then is None or old is None:
-            return None, None
+            return None, None, None
         seconds = (look.at - then.at).total_seconds()
         if seconds <= 0 or look.own_transactions < then.own_transactions:
-            return None, None
+            return None, None, None
         wal = None
         if new.wal_bytes is not None and old.wal_bytes is not None:
             wal = max(0.0, (new.wal_bytes - old.wal_bytes) / seconds)
@@ -147,4 +148,7 @@ class Sampler:
         if new.transactions is not None and old.transactions is not None:
             ours = look.own_transactions - then.own_transactions
             transactions = max(0.0, (new.transactions - old.transactions - ours) / seconds)
-        return wal, transactions
+        rollbacks = None
+        if new.rollbacks is not None and old.rollbacks is not None:
+            rollbacks = max(0.0, (new.rollbacks - old.rollbacks) / seconds)
+        return wal, transactions, rollbacks

@@ -5,113 +5,16 @@ Screen, status, unattended runs and tests all fold the same events.
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from . import events as e
-
-
-class StepStatus(StrEnum):
-    """Where a step stands; the words of ``lockstep status``, and those of the moment."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    APPLIED = "applied"
-    FAILED = "failed"
-    IN_DOUBT = "in_doubt"
-    ROLLED_BACK = "rolled_back"
-
-
-class VerificationStatus(StrEnum):
-    """Where a verification stands; ``accepted`` is a failed one that the operator went past with a reason."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    PASSED = "passed"
-    FAILED = "failed"
-    ACCEPTED = "accepted"
-
-
-@dataclass(frozen=True, slots=True)
-class ItemState:
-    """A checklist line. ``probe`` is the tool's last look at it, if it is not a human's; ``asking``: it looks now."""
-
-    plan: e.PlannedItem
-    done: bool = False
-    operator: str = ""
-    at: datetime | None = None
-    note: str = ""
-    probe: e.ItemProbed | None = None
-    asking: bool = False
-    overridden: bool = False
-
-    @property
-    def open(self) -> bool:
-        """Required, not done and not overridden: a gate."""
-        return self.plan.required and not self.done and not self.overridden
-
-
-@dataclass(frozen=True, slots=True)
-class StepState:
-    """A step. ``seconds`` is how long the script took that brought it where it stands."""
-
-    plan: e.PlannedStep
-    status: StepStatus = StepStatus.PENDING
-    seconds: float | None = None
-    at: datetime | None = None
-    operator: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class VerificationState:
-    """A verification and its last result."""
-
-    plan: e.PlannedVerification
-    status: VerificationStatus = VerificationStatus.PENDING
-    result: e.VerificationFinished | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptState:
-    """The script in hand: what runs, or what ran last until the next begins.
-
-    ``phase``: ``running`` a statement; ``backoff`` between two tries, until ``retry_at``; ``committing``;
-    ``done``; ``failed``.
-    """
-
-    started: e.ScriptStarted
-    phase: Literal["running", "backoff", "committing", "done", "failed"] = "running"
-    statement: e.StatementStarted | None = None
-    finished: tuple[e.StatementFinished, ...] = ()
-    notices: tuple[e.NoticeRaised, ...] = ()
-    given_back: e.LocksGivenBack | None = None
-    waits: tuple[e.LockWaited, ...] = ()
-    failure: e.ScriptFailed | None = None
-    seconds: float | None = None
-
-    @property
-    def retry_at(self) -> datetime | None:
-        """When the next try begins, while the script waits for it."""
-        if self.phase != "backoff" or self.given_back is None:
-            return None
-        return self.given_back.at + timedelta(seconds=self.given_back.retry_in)
-
-    @property
-    def active(self) -> bool:
-        """Something of ours is under way in the database or is about to be."""
-        return self.phase in ("running", "backoff", "committing")
-
-
-@dataclass(frozen=True, slots=True)
-class NextAct:
-    """What ``enter`` does now. ``gates`` names, in words, what keeps it closed."""
-
-    kind: Literal["confirm_production", "open_window", "run_step", "run_verifications", "resolve", "finished", "busy"]
-    step: str | None = None
-    gates: tuple[str, ...] = ()
-    gate_ids: tuple[str, ...] = ()
-
+from .standing import ItemState as ItemState
+from .standing import NextAct as NextAct
+from .standing import ScriptState as ScriptState
+from .standing import StepState as StepState
+from .standing import StepStatus as StepStatus
+from .standing import VerificationState as VerificationState
+from .standing import VerificationStatus as VerificationStatus
 
 _State = TypeVar("_State", ItemState, StepState, VerificationState)
 
@@ -195,6 +98,15 @@ class RunState:
         good = (VerificationStatus.PASSED, VerificationStatus.ACCEPTED)
         return all(v.status in good for v in self.due)
 
+    @property
+    def exit_code(self) -> int:
+        """5 in doubt; 1 a step, a verification or the rollback failed and stands so; else 0."""
+        if any(s.status is StepStatus.IN_DOUBT for s in self.steps):
+            return 5
+        failed = any(s.status is StepStatus.FAILED for s in self.steps)
+        red = any(v.status is VerificationStatus.FAILED for v in self.due)
+        return 1 if failed or red or self.rollback_ok is False else 0
+
     def next_act(self) -> NextAct:
         """What going on means now, and which gates are closed."""
         if self.busy:
@@ -207,8 +119,10 @@ class RunState:
             due = self.due
             pending = any(v.status is VerificationStatus.PENDING for v in due)
             return NextAct("run_verifications" if pending else "finished")
+        # Once a step is applied the time before is over: its probes describe a database that is no longer there.
+        before = [] if self.applied else [i for i in self.items if i.plan.phase == "before"]
         if self.window_opened_at is None:
-            return self._gated(NextAct("open_window"), [i for i in self.items if i.plan.phase == "before"], [])
+            return self._gated(NextAct("open_window"), before, [])
         if any(v.status is VerificationStatus.PENDING for v in self.due):
             return NextAct("run_verifications")
         failed = [v for v in self.due if v.status is VerificationStatus.FAILED]
@@ -216,12 +130,8 @@ class RunState:
         if pending_step is None:
             after = [i for i in self.items if i.plan.phase == "after"]
             return self._gated(NextAct("finished"), after, failed)
-        due_items = [
-            i
-            for i in self.items
-            if i.plan.phase == "before" or (i.plan.phase == "during" and i.plan.step in (None, pending_step.plan.id))
-        ]
-        return self._gated(NextAct("run_step", pending_step.plan.id), due_items, failed)
+        during = [i for i in self.items if i.plan.phase == "during" and i.plan.step in (None, pending_step.plan.id)]
+        return self._gated(NextAct("run_step", pending_step.plan.id), before + during, failed)
 
     def _gated(self, act: NextAct, items: list[ItemState], failed: list[VerificationState]) -> NextAct:
         closed = [i.plan for i in items if i.open]

@@ -1,10 +1,10 @@
 """A run without a screen: the same acts, in the order in which an operator would do them."""
 
 from .run import GateClosed, Run
-from .state import NextAct, StepStatus, VerificationStatus
+from .state import NextAct, VerificationStatus
 
-DONE, FAILED, CLOSED, IN_DOUBT = 0, 1, 4, 5
-"""Exit codes: all done; a step or verification failed; a gate is closed; a human must look."""
+FAILED = 1
+"""The exit code where a step or a verification failed."""
 
 
 async def tick(run: Run, items: tuple[str, ...], everything: bool) -> None:
@@ -32,12 +32,10 @@ async def run_to(run: Run, last: str | None) -> int:
         await run.verify(*failed)
     while True:
         act = run.state.next_act()
-        if outcome(run) == IN_DOUBT:
-            return IN_DOUBT
-        if act.kind == "finished":
-            return outcome(run)
+        if act.kind in ("finished", "resolve"):
+            return run.state.exit_code
         if act.kind == "run_step" and last is not None and last in run.state.applied:
-            return outcome(run)
+            return run.state.exit_code
         if act.kind == "confirm_production":
             raise GateClosed(NextAct(act.kind, gates=("the production database's name is not confirmed",)))
         if any(v.status is VerificationStatus.FAILED for v in run.state.due):
@@ -45,13 +43,4 @@ async def run_to(run: Run, last: str | None) -> int:
         before = run.state.applied
         await run.go_on()
         if act.kind == "run_step" and run.state.applied == before:
-            return outcome(run) or FAILED
-
-
-def outcome(run: Run) -> int:
-    """The exit code for what the database and the verifications say now."""
-    state = run.state
-    if any(s.status is StepStatus.IN_DOUBT for s in state.steps):
-        return IN_DOUBT
-    failed = any(s.status is StepStatus.FAILED for s in state.steps) or not state.verified
-    return FAILED if failed or state.rollback_ok is False else DONE
+            return run.state.exit_code or FAILED

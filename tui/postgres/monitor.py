@@ -145,8 +145,9 @@ class Monitor:
                 wal_bytes=counters[0][0],
                 transactions=counters[0][1],
                 connections=None if activity is None else decode.connections(activity, sessions),
-                max_connections=counters[0][2],
-                in_recovery=counters[0][3],
+                max_connections=counters[0][3],
+                in_recovery=counters[0][4],
+                rollbacks=counters[0][2],
             )
             if counters
             else None,

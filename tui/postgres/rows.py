@@ -127,6 +127,7 @@ class Counters:
     connections: int | None
     max_connections: int
     in_recovery: bool
+    rollbacks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -36,29 +35,13 @@ from .dialog import NO, Answer, Choice, Dialog
 from .held import HeldKey
 from .help import HelpScreen
 from .keys import hints, works
+from .messages import Command, LeaveAsked, ThemeAsked
 
 if TYPE_CHECKING:
     from tui.engine.run import Run
 
 NARROW = 100
 LOW = 30
-
-
-class Command(Message):
-    """The operator wants something of the run; one at a time of each ``group``."""
-
-    def __init__(self, group: str, work: "Callable[[Run], Awaitable[None]]") -> None:
-        self.group = group
-        self.work = work
-        super().__init__()
-
-
-class LeaveAsked(Message):
-    """The operator wants to quit."""
-
-
-class ThemeAsked(Message):
-    """The operator wants the other theme."""
 
 
 class ConsoleScreen(Screen[None]):

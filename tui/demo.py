@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ import click
 from tui.paths import shipped_runbooks
 
 if TYPE_CHECKING:
-    from tui.postgres.embedded import EmbeddedServer
     from tui.postgres.session import Dsn
     from tui.postgres.traffic import Traffic
     from tui.runbook.model import Runbook
@@ -35,7 +35,7 @@ def run(runbook: "Runbook", *, console: bool, scale: float, keep: bool, operator
 
 async def _run(runbook: "Runbook", console: bool, scale: float, keep: bool, operator: str | None) -> int:
     caught: list[int] = []
-    work = asyncio.ensure_future(_with_server(runbook, console, scale, keep, operator))
+    work = asyncio.ensure_future(_play(runbook, console, scale, keep, operator))
 
     def leave(number: int) -> None:
         # Whatever was started comes down by its own context manager, however far the start had come.
@@ -52,7 +52,20 @@ async def _run(runbook: "Runbook", console: bool, scale: float, keep: bool, oper
         return 0 if not console and caught == [signal.SIGINT] else 128 + (caught[0] if caught else signal.SIGINT)
 
 
-async def _with_server(runbook: "Runbook", console: bool, scale: float, keep: bool, operator: str | None) -> int:
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a demo plays on: the database's URI and the application's sessions."""
+
+    dsn: str
+    traffic: "Traffic"
+
+
+@contextlib.asynccontextmanager
+async def stage(runbook: "Runbook", scale: float, keep: bool = False) -> "AsyncIterator[Stage]":
+    """A server with the fixture loaded and its traffic running; both are gone afterwards.
+
+    Raises EmbeddedError, FixtureFailed, TrafficError.
+    """
     from tui.postgres.embedded import EmbeddedServer
     from tui.postgres.session import Dsn
 
@@ -62,13 +75,21 @@ async def _with_server(runbook: "Runbook", console: bool, scale: float, keep: bo
             click.echo(f"the server's directory stays: {server.directory}", err=True)
         dsn = await asyncio.to_thread(server.create_database, _DATABASE)
         await _load_fixture(Dsn(dsn), runbook, scale)
-        async with _traffic(server, runbook, dsn) as traffic:
-            if not console:
-                click.echo(dsn)
-                sys.stdout.flush()
-                click.echo(f"beside it: lockstep open {runbook.slug} -d '{dsn}'   Ctrl-C ends both", err=True)
-                await _tell_of(traffic)
-            return await _console(runbook, Dsn(dsn), operator)
+        async with _traffic(runbook, dsn) as traffic:
+            yield Stage(dsn, traffic)
+
+
+async def _play(runbook: "Runbook", console: bool, scale: float, keep: bool, operator: str | None) -> int:
+    from tui.postgres.session import Dsn
+
+    async with stage(runbook, scale, keep) as on:
+        if console:
+            return await _console(runbook, Dsn(on.dsn), operator)
+        click.echo(on.dsn)
+        sys.stdout.flush()
+        click.echo(f"beside it: lockstep open {runbook.slug} -d '{on.dsn}'   Ctrl-C ends both", err=True)
+        await _tell_of(on.traffic)
+        return 0
 
 
 async def _console(runbook: "Runbook", dsn: "Dsn", operator: str | None) -> int:
@@ -99,7 +120,7 @@ async def _load_fixture(dsn: "Dsn", runbook: "Runbook", scale: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _traffic(server: "EmbeddedServer", runbook: "Runbook", dsn: str) -> "AsyncIterator[Traffic]":
+async def _traffic(runbook: "Runbook", dsn: str) -> "AsyncIterator[Traffic]":
     """The application's sessions, which take up the new version once its checklist item is ticked."""
     from tui.postgres.traffic import Traffic
 

@@ -1,0 +1,155 @@
+"""Makes the pictures of this directory: ``python screenshots/make.py``.
+
+Nothing is staged but the operator's keys: the embedded server, the shipped runbook, its traffic, the real console.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+from textual.pilot import Pilot
+
+from tui.app import LockstepApp
+from tui.demo import Stage, stage
+from tui.engine.run import Run
+from tui.engine.state import StepStatus, VerificationStatus
+from tui.postgres.session import Dsn
+from tui.runbook.load import find_runbook, load_or_refuse
+
+HERE = Path(__file__).parent
+SIZE = (120, 36)
+PATIENCE = 180.0
+
+# The orphan that a verification must find: slipped in after the step's own check has looked.
+ORPHAN = """
+CREATE FUNCTION public.slip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.user_id := NULL; RETURN NEW; END $$;
+CREATE FUNCTION public.slip_in() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'slip') AND EXISTS (
+    SELECT FROM pg_attribute WHERE attrelid = 'public.client_profiles'::regclass AND attname = 'user_id'
+  ) THEN
+    CREATE TRIGGER slip BEFORE INSERT ON public.client_profiles FOR EACH ROW EXECUTE FUNCTION public.slip();
+    INSERT INTO public.client_profiles (company_name, contact_name, email)
+    VALUES ('Nobody''s', 'Nobody', 'nobody@example.com');
+    DROP TRIGGER slip ON public.client_profiles;
+  END IF;
+END $$;
+CREATE EVENT TRIGGER slip_in ON ddl_command_end WHEN TAG IN ('CREATE FUNCTION') EXECUTE FUNCTION public.slip_in();
+"""
+NO_ORPHAN = "DROP EVENT TRIGGER slip_in; DROP FUNCTION public.slip_in(), public.slip()"
+
+
+class Night:
+    """A console under the operator's keys."""
+
+    def __init__(self, pilot: Pilot[int], run: Run) -> None:
+        self.pilot = pilot
+        self.run = run
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Lets the console live until this holds."""
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
+                await self.pilot.pause(0.05)
+        await self.pilot.pause(0.3)
+
+    async def picture(self, name: str) -> None:
+        await self.pilot.pause(0.3)
+        path = HERE / f"{name}.svg"
+        path.write_text(self.pilot.app.export_screenshot(title="lockstep"), encoding="utf-8")
+        print(path)
+
+    async def tick(self, phase: str) -> None:
+        for item in self.run.state.items:
+            if item.plan.phase == phase and item.plan.by == "human" and not item.done:
+                await self.run.tick(item.plan.id, True)
+        await self.pilot.pause(0.2)
+
+    async def ready(self) -> None:
+        """The console is open and its probes have answered."""
+        await self.until(lambda: bool(self.run.state.items) and self.run.sample is not None)
+        await self.until(lambda: not self.run.state.busy and self.run.state.items[-1].plan.id != "")
+
+    async def step(self, step: str) -> None:
+        """``enter``, and the step through to its verifications."""
+        await self.until(lambda: self.run.state.next_act().step == step)
+        await asyncio.sleep(1)
+        await self.pilot.press("enter")
+        await self.until(lambda: self.run.state.step(step).status is StepStatus.APPLIED and not self.run.state.busy)
+
+
+async def first_night(night: Night, on: Stage) -> None:
+    """Checklist, a lock queue and its end, a red verification, the way back."""
+    run, press = night.run, night.pilot.press
+    await night.ready()
+    for _ in range(4):
+        await press("space", "down")
+    await night.picture("checklist")
+    await night.tick("before")
+    await press("enter")
+    await night.until(lambda: run.state.window_opened_at is not None)
+    await night.tick("during")
+    await night.until(lambda: not run.state.busy)
+    await asyncio.sleep(1)
+    await press("enter")
+    await night.until(lambda: run.sample is not None and run.sample.tree.queued >= 8 and waits(run, 1.5))
+    await night.picture("waiting")
+    await press("k")
+    await night.until(lambda: len(night.pilot.app.screen_stack) > 2)
+    await night.picture("terminate")
+    await press("right", "right", "enter")
+    await night.until(lambda: bool(run.state.signals))
+    await night.until(lambda: run.state.step("004").status is StepStatus.APPLIED and not run.state.busy)
+    await night.step("005")
+    async with await psycopg.AsyncConnection.connect(on.dsn, autocommit=True) as own:
+        await own.execute(ORPHAN)
+        await night.step("006")
+        await own.execute(NO_ORPHAN)
+    red = next(v for v in run.state.verifications if v.status is VerificationStatus.FAILED)
+    await night.pilot.app.run_action(f"screen.show_line('verification', '{red.plan.id}')")
+    await night.picture("verification-red")
+    await press("R")
+    await night.until(lambda: len(night.pilot.app.screen_stack) > 2)
+    await night.picture("rollback-plan")
+    await press("right", "right", "enter")
+    await night.until(lambda: run.state.rolled_back and not run.state.busy and run.state.verified)
+    await night.picture("rolled-back")
+
+
+async def second_night(night: Night) -> None:
+    """Straight to the end."""
+    await night.ready()
+    await night.tick("before")
+    await night.pilot.press("enter")
+    await night.until(lambda: night.run.state.window_opened_at is not None)
+    await night.tick("during")
+    for step in ("004", "005", "006", "007"):
+        await night.step(step)
+    await night.until(lambda: night.run.state.next_act().kind == "finished")
+    await asyncio.sleep(1)
+    await night.picture("done")
+
+
+def waits(run: Run, seconds: float) -> bool:
+    tree = run.sample.tree if run.sample else None
+    return tree is not None and tree.waiting_for_lock and (tree.our_wait_seconds or 0) >= seconds
+
+
+async def main() -> None:
+    runbook, _ = load_or_refuse(find_runbook("iso-agents-to-users"))
+    async with stage(runbook, 1.0) as on:
+        for play in (lambda night: first_night(night, on), second_night):
+            run = Run(runbook, Dsn(on.dsn), operator_name="dba1")
+            app = LockstepApp(run)
+            async with app.run_test(size=SIZE) as pilot:
+                await play(Night(pilot, run))
+                await run.close("done", 0)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as state:
+        os.environ["LOCKSTEP_STATE"] = state
+        asyncio.run(main())

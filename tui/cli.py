@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -301,11 +302,30 @@ async def _agreed(run: "Run", act: str, yes: bool) -> None:
         typed = target.database
         if not yes:
             question = f"PRODUCTION: {act} in {where}? Type the database's name"
-            typed = await asyncio.to_thread(click.prompt, question, err=True, default="", show_default=False)
+            typed = await _ask(f"{question}: ")
         if not await run.confirm_production(typed):
             raise click.UsageError("that is not the database's name; nothing was done")
-    elif not yes and not await asyncio.to_thread(click.confirm, f"{act} in {where}?", err=True):
+    elif not yes and (await _ask(f"{act} in {where}? [y/N]: ")).lower() not in ("y", "yes"):
         raise click.UsageError("nothing was done")
+
+
+async def _ask(question: str) -> str:
+    """One line from stdin, read by the loop so that a signal need not wait for it; empty when there is none."""
+    click.echo(question, err=True, nl=False)
+    if sys.stdin is None:
+        return ""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    try:
+        loop.add_reader(sys.stdin.fileno(), ready.set)
+    except (OSError, NotImplementedError):
+        # A file or /dev/null: it never keeps us waiting.
+        return sys.stdin.readline().strip()
+    try:
+        await ready.wait()
+        return sys.stdin.readline().strip()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
 
 
 def _unattended(
@@ -321,21 +341,24 @@ def _unattended(
     from tui.postgres.session import Dsn
 
     run = Run(runbook, Dsn(dsn), operator_name=operator, production=production)
-    return asyncio.run(_with_signals(run, _narrator(as_json), act))
+    return asyncio.run(_with_signals(run, as_json, act))
 
 
-async def _with_signals(run: "Run", tell: Any, act: "Callable[[Run], Awaitable[int]]") -> int:
-    run.subscribe(tell)
+async def _with_signals(run: "Run", as_json: bool, act: "Callable[[Run], Awaitable[int]]") -> int:
     loop = asyncio.get_running_loop()
     caught: list[int] = []
-    await run.open()
 
-    task = asyncio.ensure_future(act(run))
+    async def whole() -> int:
+        await run.open()
+        return await act(run)
+
+    task = asyncio.ensure_future(whole())
 
     def stop(number: int) -> None:
         caught.append(number)
         loop.create_task(_stop(run, task))  # noqa: RUF006
 
+    run.subscribe(_narrator(as_json, lambda: stop(signal.SIGPIPE)))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop, number)
     code = 1
@@ -351,21 +374,34 @@ async def _with_signals(run: "Run", tell: Any, act: "Callable[[Run], Awaitable[i
 
 
 async def _stop(run: "Run", task: "asyncio.Future[int]") -> None:
-    """A script is cancelled in the server and its end awaited; anything else is simply left."""
-    if not await run.cancel():
+    """A script is cancelled in the server and its end awaited, so is a COMMIT's answer; anything else is simply left."""
+    from tui.engine.events import ScriptDone
+
+    script = run.state.script
+    if not await run.cancel() and (script is None or script.phase != "committing"):
         task.cancel()
+        return
+    # Too late for this script; no other one begins.
+    run.subscribe(lambda event, _: task.cancel() if isinstance(event, ScriptDone) else None)
 
 
-def _narrator(as_json: bool) -> "Callable[[Any, RunState], None]":
+def _narrator(as_json: bool, unheard: "Callable[[], None]") -> "Callable[[Any, RunState], None]":
+    """Tells each event on stdout and stderr; ``unheard`` is called once when nobody reads them any more."""
     from tui.engine.events import to_json
     from tui.engine.narrate import narrate
 
     def tell(event: Any, state: "RunState") -> None:
-        if as_json:
-            sys.stdout.buffer.write(to_json(event) + b"\n")
-            sys.stdout.flush()
-        line = narrate(event, state)
-        if line is not None:
-            click.echo(line, err=True)
+        try:
+            if as_json:
+                sys.stdout.buffer.write(to_json(event) + b"\n")
+                sys.stdout.flush()
+            line = narrate(event, state)
+            if line is not None:
+                click.echo(line, err=True)
+        except BrokenPipeError:
+            for stream in (sys.stdout, sys.stderr):
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), stream.fileno())
+            unheard()
 
     return tell

@@ -122,11 +122,12 @@ async def _load_fixture(dsn: "Dsn", runbook: "Runbook", scale: float) -> None:
 @contextlib.asynccontextmanager
 async def _traffic(runbook: "Runbook", dsn: str) -> "AsyncIterator[Traffic]":
     """The application's sessions, which take up the new version once its checklist item is ticked."""
+    from tui.postgres.session import Dsn
     from tui.postgres.traffic import Traffic
 
     traffic = Traffic()
     plan = await traffic.start(dsn, runbook.path / "fixture")
-    follower = asyncio.ensure_future(_follow(traffic, runbook, plan.deploy if plan else None))
+    follower = asyncio.ensure_future(_follow(traffic, runbook, Dsn(dsn), plan.deploy if plan else None))
     try:
         yield traffic
     finally:
@@ -135,28 +136,27 @@ async def _traffic(runbook: "Runbook", dsn: str) -> "AsyncIterator[Traffic]":
         await traffic.stop()
 
 
-async def _follow(traffic: "Traffic", runbook: "Runbook", deploy: str | None) -> None:
-    """Reads the journals, so that a tick counts in the demo's own console and in one opened beside it."""
+async def _follow(traffic: "Traffic", runbook: "Runbook", dsn: "Dsn", deploy: str | None) -> None:
+    """Reads this database's journal, so that a tick counts in the demo's own console and in one opened beside it."""
+    from tui.engine.journal import newest_run
+    from tui.engine.plan import target_of
+    from tui.postgres.session import PgSession
+
     if deploy is None:
         return
-    deployed, seen = False, (Path(), 0.0)
+    async with await PgSession.open(dsn, application_name="lockstep demo") as session:
+        target = target_of(runbook, await session.server(), asked=False)
+    deployed, seen = False, 0
     while True:
         await asyncio.sleep(_LOOK_EVERY)
-        newest = await asyncio.to_thread(_newest_journal, runbook.slug)
-        if newest is None or newest == seen:
+        stored = await asyncio.to_thread(newest_run, runbook.slug, target)
+        if stored is None or (size := stored.path.stat().st_size) == seen:
             continue
-        seen = newest
-        wanted = await asyncio.to_thread(_is_deployed, newest[0], deploy)
+        seen = size
+        wanted = await asyncio.to_thread(_is_deployed, stored.path, deploy)
         if wanted != deployed:
             deployed = wanted
             await (traffic.deploy() if deployed else traffic.undeploy())
-
-
-def _newest_journal(slug: str) -> tuple[Path, float] | None:
-    from tui.engine.journal import runs_directory
-
-    found = [(path, path.stat().st_mtime) for path in runs_directory().glob(f"*-{slug}.jsonl")]
-    return max(found, key=lambda pair: pair[1], default=None)
 
 
 def _is_deployed(path: Path, item: str) -> bool:

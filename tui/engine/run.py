@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -56,7 +57,7 @@ class Run:
         self, runbook: Runbook, dsn: Dsn, *, operator_name: str | None = None, production: bool = False
     ) -> None:
         self.runbook = runbook
-        self.operator = safe(operator_name or getpass.getuser())
+        self.operator = safe(operator_name or _login())
         self.sample: Sample | None = None
         self._dsn = dsn
         self._asked_production = production
@@ -422,6 +423,14 @@ class Run:
                 break
             await asyncio.sleep(0.2)
         await self.record(e.LedgerRead(e.now(), await self._ledger_rows()))
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user often has a number and no name.
+        return f"uid {os.getuid()}"
 
 
 class _Exclusive:

@@ -207,8 +207,8 @@ class PgSession:
 
     async def copy_in(self, text: str, data: str) -> Result:
         """Runs a COPY … FROM stdin with its data; raises StatementFailed or ConnectionLost."""
-        cursor = self._connection.cursor()
         try:
+            cursor = self._connection.cursor()
             async with cursor.copy(text.encode()) as copy:
                 await copy.write(data)
         except psycopg.Error as error:
@@ -237,8 +237,8 @@ class PgSession:
     async def _run(
         self, text: str | bytes, parameters: Mapping[str, object] | None
     ) -> psycopg.AsyncCursor[tuple[object, ...]]:
-        cursor = self._connection.cursor()
         try:
+            cursor = self._connection.cursor()
             return await cursor.execute(text.encode() if isinstance(text, str) else text, parameters)
         except psycopg.Error as error:
             raise self._failure(error, text) from None

@@ -37,7 +37,7 @@ def write(
     safety: str = SAFETY,
     files: Mapping[str, str] | None = None,
 ) -> Path:
-    """A runbook with these scripts by step id; ``keys`` are further lines of a step's table, ``more`` further tables."""
+    """A runbook with these scripts by step id; ``keys`` are more lines of a step's table, ``more`` further tables."""
     toml = ['name = "small"', 'window = "10min"', head, safety]
     for name, script in steps.items():
         toml += ["[[step]]", f'id = "{name}"', f'title = "Step {name}"', f'sql = "steps/{name}.sql"']
@@ -106,7 +106,9 @@ class Live:
 
 
 @asynccontextmanager
-async def opened(book: Path | Runbook, dsn: str, *, operator: str = "dba1", production: bool = False) -> AsyncIterator[Live]:
+async def opened(
+    book: Path | Runbook, dsn: str, *, operator: str = "dba1", production: bool = False
+) -> AsyncIterator[Live]:
     """The run of this runbook, open as long as the block lasts."""
     runbook = read(book) if isinstance(book, Path) else book
     live = Live(Run(runbook, Dsn(dsn), operator_name=operator, production=production))

@@ -13,6 +13,7 @@ from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.driver import Driver
 from textual.message import Message
 from textual.worker import Worker, WorkerState
 
@@ -27,6 +28,7 @@ from tui.screens.commands import ConsoleCommands
 from tui.screens.console import ConsoleScreen
 from tui.screens.held import HeldKey
 from tui.screens.messages import Command, LeaveAsked, ThemeAsked
+from tui.screens.terminal import TerminalGone, driver_class
 from tui.screens.themes import DARK, LIGHT
 
 _CLOSES_WITHIN = 20.0
@@ -83,6 +85,10 @@ class LockstepApp(App[int]):
         self.register_theme(LIGHT)
         self.theme = DARK.name
 
+    def get_driver_class(self) -> type[Driver]:
+        """The driver that outlives its terminal."""
+        return driver_class(super().get_driver_class())
+
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own colour names, for the moment before a theme is set and for themes that do not know them."""
         return DARK.variables
@@ -108,7 +114,7 @@ class LockstepApp(App[int]):
         self.post_message(RunReady(self._earlier()))
 
     @on(RunReady)
-    def _ready(self, message: RunReady) -> None:
+    def _run_ready(self, message: RunReady) -> None:
         """Comes after every event of the opening, so that the console knows the target when it asks."""
         if message.before is not None:
             self.console_screen.show_before(message.before)
@@ -200,6 +206,10 @@ class LockstepApp(App[int]):
     async def _leave_if_sure(self) -> None:
         if await flows.may_leave(self.console_screen):
             await self._leave("the operator quit", exit_code(self.engine.state))
+
+    @on(TerminalGone)
+    def _terminal_gone(self) -> None:
+        self._signalled(signal.SIGHUP)
 
     def _signalled(self, number: signal.Signals) -> None:
         if not self._leaving:

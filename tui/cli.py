@@ -374,15 +374,20 @@ async def _with_signals(run: "Run", as_json: bool, act: "Callable[[Run], Awaitab
 
 
 async def _stop(run: "Run", task: "asyncio.Future[int]") -> None:
-    """A script is cancelled in the server and its end awaited, so is a COMMIT's answer; anything else is simply left."""
+    """A script is cancelled in the server and its end awaited, as is a COMMIT's answer; all else is left at once."""
     from tui.engine.events import ScriptDone
 
     script = run.state.script
     if not await run.cancel() and (script is None or script.phase != "committing"):
         task.cancel()
         return
-    # Too late for this script; no other one begins.
-    run.subscribe(lambda event, _: task.cancel() if isinstance(event, ScriptDone) else None)
+
+    def leave(event: object, _: object) -> None:
+        # It was too late for this script; no other one begins.
+        if isinstance(event, ScriptDone):
+            task.cancel()
+
+    run.subscribe(leave)
 
 
 def _narrator(as_json: bool, unheard: "Callable[[], None]") -> "Callable[[Any, RunState], None]":
@@ -399,9 +404,10 @@ def _narrator(as_json: bool, unheard: "Callable[[], None]") -> "Callable[[Any, R
             if line is not None:
                 click.echo(line, err=True)
         except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
             for stream in (sys.stdout, sys.stderr):
-                with open(os.devnull, "wb") as nowhere:
-                    os.dup2(nowhere.fileno(), stream.fileno())
+                os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
             unheard()
 
     return tell

@@ -1,6 +1,7 @@
 """The commands as processes: what they print, how they end, what they leave in the database."""
 
 import contextlib
+import getpass
 import json
 import os
 import select
@@ -10,11 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
+import psycopg
 import pytest
-
 from runbooks import execute, one, rows, write
+
 from tui import cli
 from tui.engine import events as e
 
@@ -53,7 +55,9 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "tui", *arguments]
 
 
-def lockstep(*arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+def apart(
+    *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Runs a command to its end; fails on a traceback, and on a password if the arguments hold one."""
     done = subprocess.run(
         command(*arguments),
@@ -70,6 +74,23 @@ def lockstep(*arguments: str, stdin: str | None = None, env: dict[str, str] | No
     return done
 
 
+class Lockstep(Protocol):
+    """Runs a command inside this process, which saves its start; the same answer as `apart`."""
+
+    def __call__(self, *arguments: str) -> "subprocess.CompletedProcess[str]": ...
+
+
+@pytest.fixture
+def lockstep(capfd: pytest.CaptureFixture[str]) -> Lockstep:
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        capfd.readouterr()
+        code = cli.run(list(arguments))
+        said = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
+
+    return run
+
+
 def told(stdout: str) -> list[e.Event]:
     return [e.from_json(line.encode()) for line in stdout.splitlines()]
 
@@ -83,7 +104,11 @@ def book(tmp_path: Path) -> str:
 def running(*arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A command that goes on; killed at the end of the block if it is still there."""
     process = subprocess.Popen(
-        command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        command(*arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         yield process
@@ -118,8 +143,8 @@ def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
 # To the end and back
 
 
-def test_forward_status_verify_back_and_forward_again(book: str, database: str) -> None:
-    done = lockstep("run", book, "-d", database, "--tick-all", "--yes", "--json", "--operator", "dba1")
+def test_forward_status_verify_back_and_forward_again(lockstep: Lockstep, book: str, database: str) -> None:
+    done = apart("run", book, "-d", database, "--tick-all", "--yes", "--json", "--operator", "dba1")
     assert done.returncode == 0, done.stderr
     events = told(done.stdout)
     assert isinstance(events[0], e.RunOpened)
@@ -129,12 +154,16 @@ def test_forward_status_verify_back_and_forward_again(book: str, database: str) 
     assert {event.operator for event in events if isinstance(event, e.ItemTicked)} == {"dba1"}
     assert "✓ 3 applied" in done.stderr
 
-    status = lockstep("status", book, "-d", database, "--json")
+    status = apart("status", book, "-d", database, "--json")
     (line,) = status.stdout.splitlines()
     told_status: dict[str, Any] = json.loads(line)
     assert status.returncode == 0
     assert told_status["kind"] == "status"
-    assert [(s["id"], s["state"]) for s in told_status["steps"]] == [("1", "applied"), ("2", "applied"), ("3", "applied")]
+    assert [(s["id"], s["state"]) for s in told_status["steps"]] == [
+        ("1", "applied"),
+        ("2", "applied"),
+        ("3", "applied"),
+    ]
     assert [(v["id"], v["state"]) for v in told_status["verifications"]] == [("ten", "passed")]
     assert told_status["open"] == ["hook"]
 
@@ -155,7 +184,7 @@ def test_forward_status_verify_back_and_forward_again(book: str, database: str) 
     assert once_more.stdout == ""
 
 
-def test_to_a_step_and_on(book: str, database: str) -> None:
+def test_to_a_step_and_on(lockstep: Lockstep, book: str, database: str) -> None:
     first = lockstep("run", book, "-d", database, "--tick", "backup", "--yes", "--to", "1")
     assert first.returncode == 0, first.stderr
     assert rows(database, "SELECT step FROM lockstep.act") == [("1",)]
@@ -173,7 +202,7 @@ def test_to_a_step_and_on(book: str, database: str) -> None:
     assert "nothing is applied after 1" in nothing.stderr
 
 
-def test_a_closed_gate_is_4_and_touches_nothing(book: str, database: str) -> None:
+def test_a_closed_gate_is_4_and_touches_nothing(lockstep: Lockstep, book: str, database: str) -> None:
     done = lockstep("run", book, "-d", database, "--yes", "--json")
     assert done.returncode == 4
     assert "Backup" in done.stderr
@@ -181,7 +210,7 @@ def test_a_closed_gate_is_4_and_touches_nothing(book: str, database: str) -> Non
     assert one(database, "SELECT to_regclass('t') IS NULL") is True
 
 
-def test_a_failing_step_is_1_and_the_line_is_named(tmp_path: Path, database: str) -> None:
+def test_a_failing_step_is_1_and_the_line_is_named(lockstep: Lockstep, tmp_path: Path, database: str) -> None:
     book = str(write(tmp_path / "small", {"1": TABLE, "2": "SELECT 1;\nSELECT\n nonsense;"}))
     done = lockstep("run", book, "-d", database, "--yes")
     assert done.returncode == 1
@@ -193,7 +222,7 @@ def test_a_failing_step_is_1_and_the_line_is_named(tmp_path: Path, database: str
     assert lockstep("run", book, "-d", database, "--yes").returncode == 0
 
 
-def test_a_red_verification_is_1(book: str, database: str) -> None:
+def test_a_red_verification_is_1(lockstep: Lockstep, book: str, database: str) -> None:
     assert lockstep("run", book, "-d", database, "--yes", "--tick-all").returncode == 0
     execute(database, "DELETE FROM t WHERE a = 1")
     done = lockstep("verify", book, "-d", database)
@@ -232,7 +261,11 @@ def test_usage_is_2(
 def test_no_connection_is_3_without_the_password(
     book: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
-    for dsn in (f"host={tmp_path} dbname=app password=hunter2", "password=hunter2 nonsense=1", "postgresql://u:hunter2@[x/app"):
+    for dsn in (
+        f"host={tmp_path} dbname=app password=hunter2",
+        "password=hunter2 nonsense=1",
+        "postgresql://u:hunter2@[x/app",
+    ):
         yes = ["--yes"] if name in ("run", "rollback") else []
         assert cli.run([name, book, "-d", dsn, *yes]) == 3
         said = capfd.readouterr()
@@ -282,7 +315,7 @@ def test_a_script_that_changed_after_it_was_applied_is_named(
     assert "2: steps/2.sql changed after it was applied" in capfd.readouterr().out
 
 
-def test_a_second_operator_is_4(tmp_path: Path, database: str) -> None:
+def test_a_second_operator_is_4(lockstep: Lockstep, tmp_path: Path, database: str) -> None:
     book = str(write(tmp_path / "small", {"1": f"{TABLE}; SELECT pg_sleep(30)"}))
     with running("run", book, "-d", database, "--yes", "--json") as first:
         line_with(first.stdout, b'"index":2')
@@ -300,13 +333,13 @@ def test_a_second_operator_is_4(tmp_path: Path, database: str) -> None:
 
 def test_without_a_yes_nothing_happens(book: str, database: str) -> None:
     for stdin in (None, "", "n\n", "\n"):
-        done = lockstep("run", book, "-d", database, "--tick-all", stdin=stdin)
+        done = apart("run", book, "-d", database, "--tick-all", stdin=stdin)
         assert done.returncode == 2, (stdin, done.stderr)
         assert "nothing was done" in done.stderr
         assert "run 1, 2, 3 in " in done.stderr
     assert one(database, "SELECT to_regclass('t') IS NULL") is True
-    assert lockstep("run", book, "-d", database, "--tick-all", stdin="y\n").returncode == 0
-    assert lockstep("rollback", book, "-d", database).returncode == 2
+    assert apart("run", book, "-d", database, "--tick-all", stdin="y\n").returncode == 0
+    assert apart("rollback", book, "-d", database).returncode == 2
     assert one(database, "SELECT count(*) FROM t") == 10
 
 
@@ -314,11 +347,11 @@ def test_production_is_named_or_nothing_happens(tmp_path: Path, database: str) -
     book = str(write(tmp_path / "small", {"1": TABLE}, head="production = true"))
     name = str(one(database, "SELECT current_database()"))
     for stdin in ("y\n", "", "\n"):
-        done = lockstep("run", book, "-d", database, stdin=stdin)
+        done = apart("run", book, "-d", database, stdin=stdin)
         assert done.returncode == 2, (stdin, done.stderr)
     assert "PRODUCTION" in done.stderr
     assert one(database, "SELECT to_regclass('t') IS NULL") is True
-    assert lockstep("run", book, "-d", database, stdin=f"{name}\n").returncode == 0
+    assert apart("run", book, "-d", database, stdin=f"{name}\n").returncode == 0
 
 
 def test_interrupted_while_asking(tmp_path: Path, database: str) -> None:
@@ -377,8 +410,10 @@ def test_a_signal_while_it_commits_waits_for_the_answer(tmp_path: Path, database
     execute(
         database,
         "CREATE TABLE n (a int)",
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$",
-        "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON n DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()",
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON n DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION slow()",
     )
     book = str(write(tmp_path / "small", {"1": "INSERT INTO n VALUES (1)", "2": TABLE}))
     with running("run", book, "-d", database, "--yes", "--json") as process:
@@ -394,13 +429,13 @@ def test_a_signal_while_it_commits_waits_for_the_answer(tmp_path: Path, database
 
 
 @pytest.mark.parametrize("wait", ["sleep", "lock"])
-def test_killed_in_the_middle_it_tells_the_truth_and_goes_on(tmp_path: Path, database: str, wait: str) -> None:
+def test_killed_in_the_middle_it_tells_the_truth_and_goes_on(
+    lockstep: Lockstep, tmp_path: Path, database: str, wait: str
+) -> None:
     execute(database, "CREATE TABLE pace (seconds float)", "INSERT INTO pace VALUES (30)", "CREATE TABLE held (a int)")
     slow = "SELECT pg_sleep(seconds) FROM pace" if wait == "sleep" else "SELECT pg_advisory_xact_lock(77)"
     safety = '[safety]\nlock_timeout = "30s"'
     book = str(write(tmp_path / "small", {"1": TABLE, "2": f"INSERT INTO t VALUES (1); {slow};"}, BACK, safety=safety))
-    import psycopg
-
     with psycopg.connect(database, autocommit=True) as holder:
         holder.execute("SELECT pg_advisory_lock(77)")
         with running("run", book, "-d", database, "--yes", "--json") as process:
@@ -420,7 +455,7 @@ def test_killed_in_the_middle_it_tells_the_truth_and_goes_on(tmp_path: Path, dat
     assert one(database, "SELECT string_agg(step, ',' ORDER BY id) FROM lockstep.act") == "1,2"
 
 
-def test_nobody_reads_what_it_says(tmp_path: Path, database: str) -> None:
+def test_nobody_reads_what_it_says(lockstep: Lockstep, tmp_path: Path, database: str) -> None:
     book = str(write(tmp_path / "small", {"1": TABLE, "2": "SELECT pg_sleep(0.3)", "3": "SELECT 1"}))
     with running("run", book, "-d", database, "--yes", "--json") as process:
         assert process.stdout is not None
@@ -439,7 +474,7 @@ def test_nobody_reads_what_it_says(tmp_path: Path, database: str) -> None:
     assert applied == {str(row[0]) for row in rows(database, "SELECT step FROM lockstep.act")}
 
 
-def test_a_spoiled_journal_is_told_without_a_traceback(book: str, database: str) -> None:
+def test_a_spoiled_journal_is_told_without_a_traceback(lockstep: Lockstep, book: str, database: str) -> None:
     assert lockstep("run", book, "-d", database, "--yes", "--tick-all").returncode == 0
     (journal,) = Path(os.environ["LOCKSTEP_STATE"]).glob("runs/*.jsonl")
     first, rest = journal.read_bytes().split(b"\n", 1)
@@ -452,15 +487,15 @@ def test_a_spoiled_journal_is_told_without_a_traceback(book: str, database: str)
 
 def test_a_state_directory_that_cannot_be_written(book: str, database: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = lockstep("run", book, "-d", database, "--yes", env={"LOCKSTEP_STATE": str(tmp_path / "file")})
+    done = apart("run", book, "-d", database, "--yes", env={"LOCKSTEP_STATE": str(tmp_path / "file")})
     assert done.returncode == 1
     assert "cannot write the journal" in done.stderr
     assert one(database, "SELECT to_regclass('t') IS NULL") is True
 
 
-def test_a_user_without_a_name(book: str, database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    import getpass
-
+def test_a_user_without_a_name(
+    book: str, database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 4711")
 

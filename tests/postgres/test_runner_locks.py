@@ -8,13 +8,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
 from runbooks import Live, one, opened, session, until_true, write
+
 from tui.engine import events as e
 from tui.engine import runner
 
 ALTER = "ALTER TABLE t ADD c int"
-IN_OUR_WAY = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 't'::regclass AND mode = 'AccessExclusiveLock'"
+IN_OUR_WAY = (
+    "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 't'::regclass AND mode = 'AccessExclusiveLock'"
+)
 
 
 @pytest.fixture
@@ -75,7 +77,9 @@ async def test_it_goes_through_after_the_holder_leaves(tmp_path: Path, table: st
 
 
 async def test_no_more_tries(tmp_path: Path, table: str, at_once: None) -> None:
-    book = write(tmp_path, {"0": "SELECT 1", "1": f"INSERT INTO t VALUES (0); {ALTER}"}, safety=safety(lock_retries="2"))
+    book = write(
+        tmp_path, {"0": "SELECT 1", "1": f"INSERT INTO t VALUES (0); {ALTER}"}, safety=safety(lock_retries="2")
+    )
     async with holding(table), opened(book, table) as live:
         assert await live.to_end() == 1
         failed = live.last(e.ScriptFailed)
@@ -211,8 +215,7 @@ async def test_a_step_may_allow_more_than_the_runbook(tmp_path: Path, table: str
     async with holding(table) as holder, opened(book, table) as live:
         going = asyncio.create_task(live.to_end())
         async with queueing(table, 3) as readers:
-            queued = "SELECT count(*) >= 3 FROM pg_locks WHERE NOT granted AND relation = 't'::regclass AND mode = 'AccessShareLock'"
-            await until_true(table, queued)
+            await until_true(table, "SELECT count(*) >= 4 FROM pg_locks WHERE NOT granted AND relation = 't'::regclass")
             seen = asyncio.Event()
             live.run.watch(lambda sample: seen.set() if sample.tree.queued >= 3 else None)
             await asyncio.wait_for(seen.wait(), 5)
@@ -282,7 +285,10 @@ async def test_a_rollback_gives_way_too(tmp_path: Path, table: str, at_once: Non
 
 
 async def test_serialization_failures_are_tried_again(tmp_path: Path, table: str, at_once: None) -> None:
-    script = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\nSELECT count(*) FROM t;\nSELECT pg_advisory_xact_lock_shared(6);\nUPDATE t SET b = 'us';\n"
+    script = (
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\nSELECT count(*) FROM t;\n"
+        "SELECT pg_advisory_xact_lock_shared(6);\nUPDATE t SET b = 'us';\n"
+    )
     book = write(tmp_path, {"1": script}, safety=safety(lock_timeout='"10s"'))
     async with session(table) as other, opened(book, table) as live:
         await other.execute("SELECT pg_advisory_lock(6)")

@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-
 from runbooks import execute, one, session, until_true
+
 from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
 
 
@@ -21,7 +21,15 @@ from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, 
 def test_a_dsn_never_shows_its_password(text: str) -> None:
     dsn = Dsn(text)
     assert "hunter2" in dsn.reveal()
-    for shown in (str(dsn), repr(dsn), f"{dsn}", f"{dsn!r}", str([dsn]), str(dsn.get("password")), str(dsn.get("sslpassword"))):
+    for shown in (
+        str(dsn),
+        repr(dsn),
+        f"{dsn}",
+        f"{dsn!r}",
+        str([dsn]),
+        str(dsn.get("password")),
+        str(dsn.get("sslpassword")),
+    ):
         assert "hunter2" not in shown
     assert "hunter2" in dsn.with_(application_name="x").reveal()
     assert "hunter2" not in str(dsn.with_(application_name="x"))
@@ -68,7 +76,8 @@ async def test_settings_and_name_are_given_at_the_start(database: str) -> None:
 async def test_answers_are_text_as_psql_shows_it(database_each: str) -> None:
     async with await PgSession.open(Dsn(database_each), application_name="x") as it:
         answer = await it.query(
-            "SELECT 1 AS a, 1.50::numeric AS b, true AS c, null AS d, ARRAY[1,2] AS e, '{\"x\": 1}'::jsonb AS f, 'é€\U0001f512' AS g"
+            "SELECT 1 AS a, 1.50::numeric AS b, true AS c, null AS d, ARRAY[1,2] AS e,"
+            " '{\"x\": 1}'::jsonb AS f, 'é€\U0001f512' AS g"
         )
         assert answer.rows == (("1", "1.50", "t", None, "{1,2}", '{"x": 1}', "é€\U0001f512"),)
         assert answer.columns == ("a", "b", "c", "d", "e", "f", "g")
@@ -127,7 +136,9 @@ async def test_hostile_messages_are_made_safe(database: str) -> None:
         await it.execute("DO $$ BEGIN RAISE NOTICE E'\\x1b[2Jevil'; END $$")
         assert heard == [("NOTICE", "·[2Jevil")]
         with pytest.raises(StatementFailed) as failed:
-            await it.execute("DO $$ BEGIN RAISE EXCEPTION E'\\x1bevil' USING DETAIL = E'\\x07', HINT = E'\\u202e'; END $$")
+            await it.execute(
+                "DO $$ BEGIN RAISE EXCEPTION E'\\x1bevil' USING DETAIL = E'\\x07', HINT = E'\\u202e'; END $$"
+            )
         error = failed.value.error
         assert (error.message, error.detail, error.hint) == ("·evil", "·", "·")
 
@@ -146,7 +157,9 @@ async def test_a_terminated_session_is_lost(database_each: str) -> None:
 async def test_terminated_in_a_statement_it_is_lost_too(database_each: str) -> None:
     async with await PgSession.open(Dsn(database_each), application_name="x") as it:
         asking = asyncio.create_task(it.execute("SELECT pg_sleep(30)"))
-        await until_true(database_each, f"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {it.backend_pid}")
+        await until_true(
+            database_each, f"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {it.backend_pid}"
+        )
         execute(database_each, f"SELECT pg_terminate_backend({it.backend_pid})")
         with pytest.raises(ConnectionLost):
             await asking
@@ -156,7 +169,9 @@ async def test_terminated_in_a_statement_it_is_lost_too(database_each: str) -> N
 async def test_cancelled_it_stays_usable(database_each: str) -> None:
     async with await PgSession.open(Dsn(database_each), application_name="x") as it:
         asking = asyncio.create_task(it.execute("SELECT pg_sleep(30)"))
-        await until_true(database_each, f"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {it.backend_pid}")
+        await until_true(
+            database_each, f"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {it.backend_pid}"
+        )
         await it.cancel()
         with pytest.raises(StatementFailed) as failed:
             await asking

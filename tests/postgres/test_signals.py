@@ -8,19 +8,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
 from runbooks import Live, execute, one, opened, session, until_true, write
+
 from tui.engine import events as e
 from tui.engine.connections import RUNNER
 from tui.engine.operator import SessionGone, SignalPreview
 from tui.postgres.embedded import EmbeddedServer
 
 SAFETY = '[safety]\nlock_timeout = "20s"\nmax_blocked_for = "30s"'
+OURS = "FROM pg_stat_activity WHERE application_name LIKE 'lockstep %' AND datname = current_database()"
 WAITS = "SELECT count(*) >= {} FROM pg_locks WHERE NOT granted AND relation = 't'::regclass"
 
 
 @asynccontextmanager
-async def blocked(tmp_path: Path, dsn: str, *, write_too: bool = False) -> AsyncIterator[tuple[Live, int, "asyncio.Task[int]"]]:
+async def blocked(
+    tmp_path: Path, dsn: str, *, write_too: bool = False
+) -> AsyncIterator[tuple[Live, int, "asyncio.Task[int]"]]:
     """A run whose step waits for a report that is idle in transaction, and one reader behind; with the report's pid."""
     execute(dsn, "CREATE TABLE t (a int)", "CREATE SCHEMA other", "CREATE TABLE other.u (a int)")
     book = write(tmp_path, {"1": "ALTER TABLE t ADD b int"}, safety=SAFETY)
@@ -83,7 +86,7 @@ async def test_another_session_with_that_number_is_not_hit(tmp_path: Path, datab
     async with blocked(tmp_path, database) as (live, pid, _):
         seen = await live.run.preview_signal(pid)
         for action in ("cancel", "terminate"):
-            await live.run.signal(replace(seen, backend_start="2020-01-01 00:00:00+00"), action)  # type: ignore[arg-type]
+            await live.run.signal(replace(seen, backend_start="2020-01-01 00:00:00+00"), action)
             signalled = live.last(e.SessionSignalled)
             assert (signalled.sent, signalled.gone) == (False, True)
             assert "nothing was sent" in signalled.message
@@ -127,9 +130,12 @@ async def test_cancelling_an_idle_transaction_says_that_it_stays(
 
 async def test_our_own_sessions_are_not_offered(tmp_path: Path, database: str) -> None:
     async with opened(write(tmp_path, {"1": "SELECT 1"}), database) as live:
-        await until_true(database, "SELECT count(*) = 3 FROM pg_stat_activity WHERE application_name LIKE 'lockstep %' AND datname = current_database()")
+        await until_true(
+            database,
+            f"SELECT count(*) = 3 {OURS}",
+        )
         with psycopg.connect(database) as connection:
-            ours = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'lockstep %' AND datname = current_database()")
+            ours = connection.execute(f"SELECT pid {OURS}".encode())
             pids = [row[0] for row in ours]
         for pid in pids:
             assert (await live.run.preview_signal(pid)).allowed == "it is one of Lockstep's own sessions"
@@ -148,11 +154,20 @@ async def previews(live: Live, *pids: int) -> list[SignalPreview]:
 async def test_without_the_right_it_is_said_why(tmp_path: Path, server18: EmbeddedServer, database: str) -> None:
     name = str(one(database, "SELECT current_database()"))
     roles = ("migrator", "stranger")
-    execute(database, "CREATE ROLE migrator LOGIN", "CREATE ROLE stranger LOGIN", f'GRANT CREATE ON DATABASE "{name}" TO migrator')
+    execute(
+        database,
+        "CREATE ROLE migrator LOGIN",
+        "CREATE ROLE stranger LOGIN",
+        f'GRANT CREATE ON DATABASE "{name}" TO migrator',
+    )
     migrator, stranger = (server18.dsn(name, role) for role in roles)
     book = write(tmp_path, {"1": "SELECT 1"})
     try:
-        async with session(stranger, name="s") as theirs, session(migrator, name="m") as own, session(database, name="super") as boss:
+        async with (
+            session(stranger, name="s") as theirs,
+            session(migrator, name="m") as own,
+            session(database, name="super") as boss,
+        ):
             async with opened(book, migrator) as live:
                 them, mine, superuser = await previews(
                     live, theirs.info.backend_pid, own.info.backend_pid, boss.info.backend_pid
@@ -186,13 +201,25 @@ async def test_without_the_right_it_is_said_why(tmp_path: Path, server18: Embedd
                 await live.run.signal(them, "terminate")
                 assert live.last(e.SessionSignalled).gone
     finally:
-        execute(database, "DROP OWNED BY migrator CASCADE", "DROP OWNED BY stranger CASCADE", "DROP ROLE migrator", "DROP ROLE stranger")
+        execute(
+            database,
+            "DROP OWNED BY migrator CASCADE",
+            "DROP OWNED BY stranger CASCADE",
+            "DROP ROLE migrator",
+            "DROP ROLE stranger",
+        )
 
 
 async def test_the_runner_knows_nothing_of_it(tmp_path: Path, database: str) -> None:
     async with blocked(tmp_path, database) as (live, pid, going):
-        before = one(database, f"SELECT pid FROM pg_stat_activity WHERE application_name = '{RUNNER}' AND datname = current_database()")
+        before = one(
+            database,
+            f"SELECT pid FROM pg_stat_activity WHERE application_name = '{RUNNER}' AND datname = current_database()",
+        )
         await live.run.signal(await live.run.preview_signal(pid), "terminate")
         await going
-        after = one(database, f"SELECT pid FROM pg_stat_activity WHERE application_name = '{RUNNER}' AND datname = current_database()")
+        after = one(
+            database,
+            f"SELECT pid FROM pg_stat_activity WHERE application_name = '{RUNNER}' AND datname = current_database()",
+        )
         assert before == after

@@ -502,7 +502,7 @@ async def show(
     """Give the console a state and samples, and wait until it has drawn them."""
     await pilot.pause()
     state = fold(events)
-    app.engine.state = state
+    cast(RecordingRun, app.engine).state = state
     if before is not None:
         app.console_screen.show_before(before)
     app.console_screen.show_state(state)

@@ -51,9 +51,8 @@ async def test_production_asks_first() -> None:
 
     run.open = open_production  # type: ignore[method-assign]
     async with app.run_test(size=HOME) as pilot:
-        await app.workers.wait_for_complete([w for w in app.workers if w.group == "open"])
-        await pilot.pause()
-        assert isinstance(app.screen, Dialog)
+        while not isinstance(app.screen, Dialog):
+            await pilot.pause()
         await pilot.press("escape")
         assert not isinstance(app.screen_stack[-1], Dialog)
 

@@ -100,7 +100,7 @@ async def test_every_event_reaches_the_disk_before_append_returns(
         real(descriptor)
         synced.append(path.stat().st_size)
 
-    monkeypatch.setattr(journal.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     file = Journal(path)
     file.open()
     for event in EVENTS:
@@ -112,7 +112,7 @@ async def test_every_event_reaches_the_disk_before_append_returns(
 
 async def test_a_short_write_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
-    monkeypatch.setattr(journal.os, "write", lambda descriptor, data: real(descriptor, data[:7]))
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:7]))
     assert read(await written(tmp_path / "a.jsonl")) == EVENTS
 
 

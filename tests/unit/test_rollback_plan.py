@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-
 from runbooks import read, write
+
 from tui.engine import events as e
 from tui.engine.plan import opening, target_of
 from tui.engine.rollback import RollbackImpossible, RollbackPlan, patience, plan

@@ -215,10 +215,10 @@ class Run:
                 await self.record(await checks.run_command(item, safety.statement_timeout))
                 continue
             try:
-                await self.record(await checks.probe(self._open_connections.runner, item, safety))
+                answer = await self._asked(partial(checks.probe, item=item, safety=safety))
             except ConnectionLost as lost:
-                await self.record(checks.unanswered(item, str(lost)))
-                await self._reconnect()
+                answer = checks.unanswered(item, str(lost))
+            await self.record(answer)
 
     async def _probe_phase(self, phase: Literal["before", "during", "after"], step: str | None = None) -> None:
         """All queries of a phase; with a step those that this step waits for. Commands are the operator's to run."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -211,6 +211,16 @@ class ConsoleScreen(Screen[None]):
             if item is not None:
                 self._lead(Key("item", item.plan.id))
 
+    def _lead_to_gate(self) -> None:
+        """A closed gate puts the cursor on what keeps it closed."""
+        ids = self.state.next_act().gate_ids
+        if ids:
+            kind: Literal["item", "verification"] = (
+                "item" if any(i.plan.id == ids[0] for i in self.state.items) else "verification"
+            )
+            self._lead(Key(kind, ids[0]), chosen=True)
+            self.redraw()
+
     def _lead(self, key: Key, *, chosen: bool = False) -> None:
         self._chosen = chosen
         self.query_one(OutlinePane).put(key)
@@ -237,8 +247,8 @@ class ConsoleScreen(Screen[None]):
         self._frame()
         self.call_after_refresh(self._settle)
 
-    def _share_height(self, narrow: bool) -> None:
-        """While somebody waits the tree gets what it needs; else the step or the detail has most of the room."""
+    def _share_height(self, narrow: bool) -> bool:
+        """While somebody waits the tree gets what it needs; else the step or the detail has most of the room. True if it changed."""
         step, locks = self.query_one("#step", Lines), self.query_one(LockPane)
         room = max(6, self.query_one("#right").size.height - (2 if narrow else 3))
         tree = bool(self._sample and self._sample.tree.roots)
@@ -250,8 +260,10 @@ class ConsoleScreen(Screen[None]):
             height = max(5, room - max(5, min(locks.line_count, room // 3)))
         else:
             height = max(room // 2, room - max(5, min(locks.line_count, room // 3)))
-        if step.styles.height is None or step.styles.height.value != height:
-            step.styles.height = height
+        if step.styles.height is not None and step.styles.height.value == height:
+            return False
+        step.styles.height = height
+        return True
 
     def _frame(self) -> None:
         focused = self.focused
@@ -260,7 +272,9 @@ class ConsoleScreen(Screen[None]):
 
     def _settle(self) -> None:
         """What depends on the layout that the last drawing led to."""
-        self._share_height(self.narrow)
+        if self._share_height(self.narrow):
+            self.call_after_refresh(self._settle)
+            return
         rules: list[Widget] = [self.query_one("#rule-locks"), self.query_one("#rule-gauges")]
         self.query_one(Divider).meet(rules)
 
@@ -308,6 +322,7 @@ class ConsoleScreen(Screen[None]):
         if self._in_locks:
             self.action_detail()
         elif self._held.takes():
+            self._lead_to_gate()
             self._command("run", partial(flows.go_on, self))
 
     def action_tick(self) -> None:

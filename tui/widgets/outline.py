@@ -61,17 +61,18 @@ def _items(phase: str, items: Sequence[ItemState], view: View, width: int) -> li
 
 
 def _folded(section: list[Row], view: View, unfolded: set[Hashable]) -> list[Row]:
+    """What is done shrinks to its first three lines; what is open, gone past or worth a look stays."""
     keys = [row.key for row in section if row.key]
-    if len(keys) < 6 or keys[0].kind != "item":
+    if not keys or keys[0].kind != "item":
         return section
     phase = view.state.item(keys[0].id).plan.phase
     more = Key("more", phase)
-    if more in unfolded or phase == "after":
+    done = [key for key in keys if view.state.item(key.id).done]
+    if more in unfolded or len(done) < 6:
         return section
-    settled = [not view.state.item(key.id).open and view.state.item(key.id).done for key in keys]
-    if not all(settled):
-        return section
-    return [*section[:4], Row(more, Line(f" … {len(keys) - 3} more", "dim"))]
+    hidden = set(done[3:])
+    kept = [row for row in section if row.key not in hidden]
+    return [*kept, Row(more, Line(f" … {len(hidden)} more, all done", "dim"))]
 
 
 def item_sign(item: ItemState) -> tuple[str, Role]:
@@ -88,11 +89,12 @@ def item_sign(item: ItemState) -> tuple[str, Role]:
 def _item(item: ItemState, width: int) -> Row:
     right = ""
     if item.done and item.at is not None:
-        right = f"{_short(item.operator)} {clock(item.at)}"
+        # A probe's time says that it was the tool: no name, and the title has the room.
+        right = f"{_short(item.operator)} {clock(item.at)}" if item.plan.by == "human" else clock(item.at)
     elif item.overridden:
         right = "gone past"
     elif item.probe is not None:
-        right = f"probe {clock(item.probe.at)}"
+        right = clock(item.probe.at)
     elif not item.plan.required:
         right = "optional"
     return _row(Key("item", item.plan.id), item_sign(item), item.plan.title, Line(right, "dim"), width)

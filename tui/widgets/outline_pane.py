@@ -40,7 +40,7 @@ class OutlinePane(CursorLines):
         key = self.selected
         if key is not None and key.kind == "more" and self._view is not None:
             self.unfolded.add(key)
-            first = [i for i in self._view.state.items if i.plan.phase == key.id][3]
+            first = [i for i in self._view.state.items if i.plan.phase == key.id and i.done][3]
             self.cursor = Key("item", first.plan.id)
             self.rebuild()
             self.place()

@@ -18,6 +18,7 @@ from tui.engine.state import StepStatus, VerificationStatus, fold
 from tui.engine.verify import ask
 from tui.postgres.embedded import EmbeddedServer
 from tui.postgres.session import Dsn, PgSession
+from tui.runbook.load import load
 
 TABLE = "CREATE TABLE t (a int PRIMARY KEY, b text)"
 FILL = "INSERT INTO t SELECT n, 'x' FROM generate_series(1, 100) AS n"
@@ -259,17 +260,11 @@ async def test_copy_with_bad_data_says_where(tmp_path: Path, database: str) -> N
         assert "line 2" in error.context
 
 
-async def test_copy_to_stdout_is_no_lost_connection(tmp_path: Path, database: str) -> None:
-    from tui.runbook.load import load
-
+def test_copy_to_stdout_is_refused_when_read(tmp_path: Path) -> None:
     root = write(tmp_path, {"1": "COPY (SELECT 1) TO STDOUT;", "2": TABLE})
-    loaded = load(root)
-    if loaded.runbook is None:
-        return  # refused before it can run
-    async with opened(loaded.runbook, database) as live:
-        code = await live.to_end()
-        assert code in (0, 1)
-        assert {f.reason for f in live.all(e.ScriptFailed)} <= {"error"}
+    assert [(f.file, f.line, f.what) for f in load(root).findings if f.severity == "error"] == [
+        ("steps/1.sql", 1, "COPY TO STDOUT, which nobody reads here")
+    ]
 
 
 async def test_percent_signs_backslashes_and_parameters_are_only_text(tmp_path: Path, database: str) -> None:
@@ -348,6 +343,42 @@ async def test_cancelled_between_statements(tmp_path: Path, database: str, after
         assert live.last(e.ScriptFailed).reason == "cancelled"
         assert one(database, "SELECT to_regclass('t') IS NULL") is True
         assert one(database, "SELECT count(*) FROM lockstep.act") == 0
+
+
+async def test_cancelled_just_before_a_statement_is_sent(tmp_path: Path, database: str) -> None:
+    async with opened(write(tmp_path, {"1": f"{TABLE}; SELECT pg_sleep(15);"}), database) as live:
+
+        def cancel(event: e.Event, _: object) -> None:
+            if isinstance(event, e.StatementStarted) and event.index == 2:
+                assert live.run._runner is not None
+                assert live.run._runner.cancel()
+
+        live.run.subscribe(cancel)
+        async with asyncio.timeout(5):
+            assert await live.to_end() == 1
+        assert live.last(e.ScriptFailed).reason == "cancelled"
+
+
+async def test_a_cancel_request_that_gets_lost_is_sent_again(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server ignores a request that arrives before the statement that it is meant for.
+    real, lost = PgSession.cancel, [True]
+
+    async def cancel(self: PgSession) -> None:
+        if lost:
+            lost.pop()
+        else:
+            await real(self)
+
+    monkeypatch.setattr(PgSession, "cancel", cancel)
+    async with opened(write(tmp_path, {"1": f"{TABLE}; SELECT pg_sleep(15);"}), database) as live:
+        going = asyncio.create_task(live.to_end())
+        await live.until(e.StatementStarted, lambda s: s.index == 2)
+        assert await live.run.cancel()
+        async with asyncio.timeout(5):
+            assert await going == 1
+        assert live.last(e.ScriptFailed).reason == "cancelled"
 
 
 async def test_a_cancel_that_was_taken_is_kept_even_while_the_row_is_written(
@@ -621,8 +652,6 @@ async def test_a_verification_cannot_change_anything(tmp_path: Path, database: s
     ["COMMIT; DELETE FROM t", "DELETE FROM t", "SET TRANSACTION READ WRITE; DELETE FROM t", "ROLLBACK; DROP TABLE t"],
 )
 async def test_a_verification_that_would_change_something_is_refused_when_read(tmp_path: Path, sql: str) -> None:
-    from tui.runbook.load import load
-
     assert load(write(tmp_path, {"1": TABLE}, more=check("v", sql))).runbook is None
 
 
@@ -1142,6 +1171,20 @@ async def test_a_way_back_that_stopped_half_is_not_taken_for_done(tmp_path: Path
         assert statuses(live) == ["applied"]
     async with opened(book, database) as again:
         assert statuses(again) != ["rolled_back"]
+
+
+async def test_as_somebody_else_without_a_transaction(tmp_path: Path, database: str) -> None:
+    execute(
+        database,
+        "DO $$ BEGIN CREATE ROLE somebody; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+        "CREATE SCHEMA theirs AUTHORIZATION somebody",
+    )
+    script = "SET ROLE somebody;\nCREATE TABLE theirs.mine (a int);\nVACUUM theirs.mine;\n"
+    async with opened(write(tmp_path, {"1": script}, keys=ALONE), database) as live:
+        assert await live.to_end() == 0, [f.message for f in live.all(e.ScriptFailed)]
+        assert one(database, "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'mine'") == "somebody"
+        assert rows(database, "SELECT statement FROM lockstep.act ORDER BY id") == [(0,), (1,), (2,), (None,)]
+    execute(database, "DROP SCHEMA theirs CASCADE")
 
 
 async def test_cancelled_without_a_transaction(tmp_path: Path, database: str) -> None:

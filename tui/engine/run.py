@@ -109,7 +109,7 @@ class Run:
     async def open(self) -> None:
         """Connects all three, takes the operator's lock, folds the journal, reads the ledger, asks the probes.
 
-        Raises CannotConnect, WrongTarget, OtherOperator, StatementFailed (no right to make the ledger), JournalFailed.
+        Nothing is written into the database. Raises CannotConnect, WrongTarget, OtherOperator, JournalFailed.
         """
         try:
             await self._open()
@@ -126,7 +126,6 @@ class Run:
         if wrong:
             raise WrongTarget("; ".join(wrong))
         await self._connections.take_lock(self.runbook.slug)
-        await ledger.create(session)
         self._signature = replace(self._signature, run=self._recorder.take_up(self.runbook.slug, target))
         await self.record(opening(self.runbook, self._signature.run, target, self.operator, self._signature.client))
         await self.record(e.LedgerRead(e.now(), await self._ledger_rows()))
@@ -286,6 +285,8 @@ class Run:
 
     async def _work(self, job: Job) -> bool:
         assert self._runner is not None
+        # Only now: until something is to run, looking at a database leaves nothing in it.
+        await ledger.create(self._open_connections.runner)
         done = await self._runner.run(job)
         # What it left behind (a role, an advisory lock) goes now; a lost connection is noticed and renewed.
         await self._asked(PgSession.fresh)

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,7 @@ _RETRYABLE: dict[str, Literal["lock_timeout", "deadlock", "serialization"]] = {
 }
 _QUERY_CANCELED = "57014"
 _LONGEST_BACKOFF = 10.0
+_CANCEL_AGAIN = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Runner:
         self._wake = asyncio.Event()
         self._committing = False
         self._in_statement = False
+        self._statement_over = asyncio.Event()
         self._completed = 0
         self._cancelling: set[asyncio.Task[None]] = set()
         self._notices: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
@@ -112,9 +115,16 @@ class Runner:
             self._asked = stop
         self._wake.set()
         if self._in_statement:
-            task = asyncio.ensure_future(self._session.cancel())
+            task = asyncio.ensure_future(self._cancel_statement())
             self._cancelling.add(task)
             task.add_done_callback(self._cancelling.discard)
+
+    async def _cancel_statement(self) -> None:
+        """Asks until the statement ends: a request that overtakes its statement on the way is lost."""
+        while self._in_statement:
+            await self._session.cancel()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._statement_over.wait(), _CANCEL_AGAIN)
 
     async def run(self, job: Job) -> bool:
         """Runs the script to its end; True when it is committed. Failures are events, not exceptions."""
@@ -258,10 +268,13 @@ class Runner:
             await session.execute("ROLLBACK")
             raise
 
-    async def _record(self, job: Job, begun: float) -> int:
-        # The script may have changed role, search_path or timeouts for its own purposes.
+    async def _as_ourselves(self) -> None:
+        # The script may have changed role or user for its own purposes.
         await self._session.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
         await self._session.execute("SET LOCAL ROLE NONE")
+
+    async def _record(self, job: Job, begun: float) -> int:
+        await self._as_ourselves()
         await ledger.record(
             self._session,
             self._signature,
@@ -292,11 +305,14 @@ class Runner:
             await self._progress(job, None, begun)
         except (StatementFailed, _Stop) as failure:
             await self._settle_cancels()
+            await session.execute("ROLLBACK")
             if self._completed:
                 await self._progress(job, self._completed, begun)
             raise self._as_stop(failure) from None
 
     async def _progress(self, job: Job, statement: int | None, begun: float) -> None:
+        await self._session.execute("BEGIN")
+        await self._as_ourselves()
         await ledger.record(
             self._session,
             self._signature,
@@ -307,15 +323,19 @@ class Runner:
             seconds=time.monotonic() - begun,
             statement=statement,
         )
+        await self._session.execute("COMMIT")
 
     async def _statement(self, job: Job, index: int, statement: Statement) -> None:
         if self._asked is not None:
             raise self._asked
         sql = statement.text
         await self._emit(e.StatementStarted(e.now(), job.id, index, statement.line, command_tag(statement), sql))
+        if self._asked is not None:
+            raise self._asked
         started = time.monotonic()
         notices = asyncio.create_task(self._tell_notices(job))
         self._in_statement = True
+        self._statement_over.clear()
         try:
             result: Result = await (
                 self._session.execute(sql)
@@ -336,6 +356,7 @@ class Runner:
             ) from None
         finally:
             self._in_statement = False
+            self._statement_over.set()
             notices.cancel()
             await asyncio.gather(notices, return_exceptions=True)
             await self._drain_notices(job)

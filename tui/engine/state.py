@@ -134,7 +134,8 @@ class RunState:
         return self._gated(NextAct("run_step", pending_step.plan.id), before + during, failed)
 
     def _gated(self, act: NextAct, items: list[ItemState], failed: list[VerificationState]) -> NextAct:
-        closed = [i.plan for i in items if i.open]
+        # A probe that was not asked yet says nothing: going on asks it first, and then it counts.
+        closed = [i.plan for i in items if i.open and not (i.plan.by == "probe" and i.probe is None)]
         words = tuple(p.title for p in closed) + tuple(f"failed: {v.plan.title}" for v in failed)
         if self.paused and act.kind == "run_step":
             words = ("the run is paused", *words)

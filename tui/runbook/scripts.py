@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from tui.runbook.files import FileProblem, normal_name
@@ -45,6 +46,7 @@ class Scripts:
     def transactional(self, source: Source, elsewhere: str) -> Script:
         """A script that runs in one transaction. ``elsewhere``: what to do with a statement that cannot."""
         script = self.read(source)
+        self._refuse_copy_out(script, source.item)
         wrong = partial(self._wrong, script, source.item)
         controls = {i: c for i, s in enumerate(script.statements) if (c := transaction_control(s)) is not None}
         last = len(script.statements) - 1
@@ -79,6 +81,7 @@ class Scripts:
     def statement_by_statement(self, source: Source) -> Script:
         """A script whose statements each commit by themselves."""
         script = self.read(source)
+        self._refuse_copy_out(script, source.item)
         for index, statement in enumerate(script.statements):
             if (control := transaction_control(statement)) is not None:
                 self._wrong(
@@ -121,6 +124,12 @@ class Scripts:
             if script.statements:  # what failed is read again, so that each reference to it is told
                 self._files[name] = script
         return script
+
+    def _refuse_copy_out(self, script: Script, item: str | None) -> None:
+        for index, statement in enumerate(script.statements):
+            words = _words(statement)
+            if words[:1] == ["COPY"] and ("TO", "STDOUT") in pairwise(words):
+                self._wrong(script, item, index, "COPY TO STDOUT, which nobody reads here", "write to a table instead")
 
     def _wrong(self, script: Script, item: str | None, index: int, what: str, mend: str) -> None:
         self._add(item, script.files[index], script.statements[index].line, what, mend)

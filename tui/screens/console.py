@@ -248,7 +248,7 @@ class ConsoleScreen(Screen[None]):
         self.call_after_refresh(self._settle)
 
     def _share_height(self, narrow: bool) -> bool:
-        """While somebody waits the tree gets what it needs; else the step or the detail has most of the room. True if it changed."""
+        """Waits give the tree what it needs; else the step or the detail has most of the room. True if it changed."""
         step, locks = self.query_one("#step", Lines), self.query_one(LockPane)
         room = max(6, self.query_one("#right").size.height - (2 if narrow else 3))
         tree = bool(self._sample and self._sample.tree.roots)

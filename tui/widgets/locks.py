@@ -148,7 +148,7 @@ def _key(row: TreeRow) -> tuple[object, ...]:
 
 def _quiet(sample: Sample, width: int) -> list[Line]:
     """Nobody waits: how many are connected, and whose transactions are the oldest, for they will be in the way."""
-    sessions = [s for s in sample.sessions if s.backend_type == "client backend"]
+    sessions = [s for s in sample.sessions if s.backend_type == "client backend" and s.pid != sample.tree.our_pid]
     active = sum(s.state == "active" for s in sessions)
     idle = [s for s in sessions if s.state.startswith("idle in transaction")]
     line = Line(f" {counted(len(sessions), 'session')}, {active} active, ", "dim")

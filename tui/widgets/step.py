@@ -129,7 +129,12 @@ def _notices(script: ScriptState, width: int, most: int = 8) -> list[Line]:
 def _statements(view: View, script: ScriptState, width: int) -> list[Line]:
     if script.started.statements < 2:
         return []
-    return [Line(), *statement_lines(view, script.started.script, script, width)]
+    lines = statement_lines(view, script.started.script, script, width)
+    done = len(script.finished) - 3
+    if done > 3:
+        # What runs now must be in sight without scrolling.
+        lines = [Line("   ").add("✓", "good").add(f" 1 to {done} done", "dim"), *lines[done:]]
+    return [Line(), *lines]
 
 
 def statement_lines(view: View, script_id: str, script: ScriptState | None, width: int) -> list[Line]:

@@ -5,6 +5,7 @@ Nothing is staged but the operator's keys: the embedded server, the shipped runb
 
 import asyncio
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ PATIENCE = 180.0
 ORPHAN = """
 CREATE FUNCTION lockstep.slip_in() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO public.client_profiles (company_name, contact_name, email) VALUES ('Nobody''s', 'Nobody', 'no@example.com');
+  INSERT INTO public.client_profiles (company_name, contact_name, email) VALUES ('Nobody''s', 'Nobody', 'x@y.example');
   RETURN NULL;
 END $$;
 CREATE TRIGGER slip_in AFTER INSERT ON lockstep.act
@@ -38,6 +39,14 @@ DROP TRIGGER slip_in ON lockstep.act;
 DROP FUNCTION lockstep.slip_in();
 DELETE FROM public.client_profiles WHERE user_id IS NULL;
 """
+
+
+def self_contained(svg: str) -> str:
+    """The picture without fonts from the network, and with blanks that every renderer keeps."""
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    svg = svg.replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas")
+    svg = svg.replace("<svg ", '<svg xml:space="preserve" ', 1)
+    return re.sub(r"\s*<!-- Generated with Rich.*?-->", "", svg)
 
 
 class Night:
@@ -57,7 +66,7 @@ class Night:
     async def picture(self, name: str) -> None:
         await self.pilot.pause(0.3)
         path = HERE / f"{name}.svg"
-        path.write_text(self.pilot.app.export_screenshot(title="lockstep"), encoding="utf-8")
+        path.write_text(self_contained(self.pilot.app.export_screenshot(title="lockstep")), encoding="utf-8")
         print(path)
 
     async def tick(self, phase: str) -> None:

@@ -76,9 +76,7 @@ def server(request: pytest.FixtureRequest, servers: Servers) -> EmbeddedServer:
 @pytest.fixture
 def server18(servers: Servers) -> EmbeddedServer:
     """A running server of the newest PostgreSQL that the extra ``demo`` brings."""
-    return servers.get(
-        max((one for one in INSTALLATIONS.values() if one.source == "wheel"), key=lambda one: one.major)
-    )
+    return servers.get(max((one for one in INSTALLATIONS.values() if one.source == "wheel"), key=lambda one: one.major))
 
 
 def _fresh_database(server: EmbeddedServer) -> Iterator[str]:

@@ -471,7 +471,9 @@ def test_nobody_reads_what_it_says(lockstep: Lockstep, tmp_path: Path, database:
     assert eventually(lambda: one(database, OURS) == 0, 3)
     status = lockstep("status", book, "-d", database, "--json")
     applied = {s["id"] for s in json.loads(status.stdout)["steps"] if s["state"] == "applied"}
-    assert applied == {str(row[0]) for row in rows(database, "SELECT step FROM lockstep.act")}
+    # Nothing is written before something runs: then there is no ledger either.
+    ledger = one(database, "SELECT to_regclass('lockstep.act') IS NOT NULL")
+    assert applied == ({str(row[0]) for row in rows(database, "SELECT step FROM lockstep.act")} if ledger else set())
 
 
 def test_a_spoiled_journal_is_told_without_a_traceback(lockstep: Lockstep, book: str, database: str) -> None:

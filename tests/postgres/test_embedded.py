@@ -206,9 +206,7 @@ def test_ctrl_c_and_a_closing_terminal_stop_the_server_only_through_the_owner() 
 def test_a_forked_child_of_the_owner_does_not_keep_the_server() -> None:
     fork = "import os\nif os.fork() == 0: os.close(1); os.read(0, 1); os._exit(0)\n"
     code = OWNER.replace("signal.pause()", fork + "signal.pause()")
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with process:
         assert process.stdout is not None
         pid, directory = process.stdout.readline().split()
@@ -230,9 +228,7 @@ def test_as_root_an_unreachable_wheel_is_copied(tmp_path: Path, monkeypatch: pyt
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & 0o700)
     modes = {path: path.lstat().st_mode for path in (hidden, *hidden.rglob("*"))}
-    monkeypatch.setattr(
-        embedded, "_wheel_bins", lambda: [hidden / package.name / wheel.bin.parent.name / "bin"]
-    )
+    monkeypatch.setattr(embedded, "_wheel_bins", lambda: [hidden / package.name / wheel.bin.parent.name / "bin"])
     with EmbeddedServer(newest_installation()) as server:
         assert server.bin.is_relative_to(hidden)
         with psycopg.connect(server.dsn()) as connection:

@@ -47,9 +47,7 @@ CREATE TABLE ticks (n int);
 INSERT INTO agents SELECT generate_series(1, 100);
 GRANT ALL ON agents, reports, ticks TO traffic_user;
 """
-SESSIONS = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'traffic_user'"
-)
+SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'traffic_user'"
 
 
 @pytest.fixture
@@ -155,9 +153,7 @@ async def test_the_old_application_fails_until_the_deploy_and_the_new_one_after_
         await watched.traffic.deploy()
         stats = await watched.until(lambda stats: stats.deployed and stats.ok > 20)
         await connection.execute("ALTER TABLE users RENAME TO agents")
-        stats = await watched.until(
-            lambda stats: stats.failed > 3 and 'relation "users"' in (stats.last_error or "")
-        )
+        stats = await watched.until(lambda stats: stats.failed > 3 and 'relation "users"' in (stats.last_error or ""))
         assert stats.deployed
         await watched.traffic.undeploy()
         await watched.until(lambda stats: not stats.deployed and stats.ok > 20 and stats.failed == 0)
@@ -176,9 +172,7 @@ async def test_a_round_is_one_transaction_unless_said_otherwise(loaded: str, fix
 async def test_terminating_the_holder_frees_its_lock_for_long(loaded: str, fixture: Path) -> None:
     async with running(loaded, fixture) as watched, operator(loaded) as connection:
         await watched.until(lambda stats: stats.sessions == 5)
-        terminated = (
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'report'"
-        )
+        terminated = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'report'"
         assert await one(connection, terminated)
         await connection.execute("SET lock_timeout = '5s'; LOCK TABLE reports")
         stats = await watched.until(lambda stats: stats.sessions == 4)
@@ -191,9 +185,7 @@ async def test_terminating_the_holder_frees_its_lock_for_long(loaded: str, fixtu
 async def test_a_terminated_worker_comes_back(loaded: str, fixture: Path) -> None:
     async with running(loaded, fixture) as watched, operator(loaded) as connection:
         await watched.until(lambda stats: stats.sessions == 5)
-        terminated = (
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'web'"
-        )
+        terminated = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'web'"
         assert await one(connection, terminated) == 3
         await watched.until(lambda stats: stats.failed >= 3)
         await watched.until(lambda stats: stats.sessions == 5 and stats.failed == 0 and stats.ok > 20)

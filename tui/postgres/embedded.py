@@ -211,9 +211,7 @@ class EmbeddedServer:
 
     def create_database(self, name: str, template: str = "template1") -> str:
         """Create a database and return its URI."""
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-            sql.Identifier(name), sql.Identifier(template)
-        )
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             connection.execute(statement)
         return self.dsn(name)

@@ -47,9 +47,7 @@ class Dsn:
 
     def __init__(self, text: str = "", **parameters: str) -> None:
         try:
-            self._parameters = {
-                k: str(v) for k, v in conninfo.conninfo_to_dict(text, **parameters).items() if v
-            }
+            self._parameters = {k: str(v) for k, v in conninfo.conninfo_to_dict(text, **parameters).items() if v}
         except psycopg.ProgrammingError as error:
             # libpq quotes the text that it could not read, password and all.
             why = str(error).split('"')[0].strip() or "not a connection string"
@@ -156,9 +154,7 @@ class PgSession:
     def on_notice(self, listener: Callable[[str, str], None]) -> None:
         """Calls ``listener(severity, message)`` at every notice of the server from now on."""
         self._connection.add_notice_handler(
-            lambda d: listener(
-                d.severity_nonlocalized or d.severity or "", safe(d.message_primary or "", lines=True)
-            )
+            lambda d: listener(d.severity_nonlocalized or d.severity or "", safe(d.message_primary or "", lines=True))
         )
 
     async def server(self) -> Server:
@@ -193,9 +189,7 @@ class PgSession:
         if result is None or result.status != ExecStatus.TUPLES_OK:
             return Table((), (), 0)
         shown = result.ntuples if limit is None else min(limit, result.ntuples)
-        columns = tuple(
-            safe((result.fname(c) or b"").decode(errors="replace")) for c in range(result.nfields)
-        )
+        columns = tuple(safe((result.fname(c) or b"").decode(errors="replace")) for c in range(result.nfields))
         rows = tuple(
             tuple(
                 None if (value := result.get_value(r, c)) is None else value.decode(errors="replace")

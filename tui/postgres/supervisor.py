@@ -52,9 +52,7 @@ class Server:
         self._bin = binaries
         self._postmaster: subprocess.Popen[bytes] | None = None
         self._user = _server_user()
-        self._environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | {
-            "LC_ALL": "C"
-        }
+        self._environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | {"LC_ALL": "C"}
         self.directory = _private_directory(for_another_user=self._user is not None)
         self._data = self.directory / "data"
         self._log: BinaryIO = (self.directory / "server.log").open("xb", buffering=0)
@@ -108,11 +106,7 @@ class Server:
                 log.seek(before)
                 said = log.read()[-2000:].strip()
             # After kill -9 of the postmaster its backends hold the shared memory for a moment.
-            if (
-                self._postmaster.poll() is None
-                or "is still in use" not in said
-                or time.monotonic() > deadline
-            ):
+            if self._postmaster.poll() is None or "is still in use" not in said or time.monotonic() > deadline:
                 self.halt("immediate")
                 raise Failure(f"the server did not start: {said or 'it wrote nothing to its log'}")
             time.sleep(0.05)
@@ -212,9 +206,7 @@ def _server_user() -> pwd.struct_passwd | None:
 def _private_directory(*, for_another_user: bool) -> Path:
     for parent in (Path(tempfile.gettempdir()).resolve(), Path("/tmp")):  # noqa: S108
         fits = len(os.fsencode(parent / "lockstep-12345678" / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_MAX
-        if fits and (
-            not for_another_user or all(p.stat().st_mode & 0o001 for p in (parent, *parent.parents))
-        ):
+        if fits and (not for_another_user or all(p.stat().st_mode & 0o001 for p in (parent, *parent.parents))):
             return Path(tempfile.mkdtemp(prefix="lockstep-", dir=parent))
     raise Failure("there is no directory for temporary files that the server's user can reach")
 

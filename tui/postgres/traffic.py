@@ -252,9 +252,7 @@ class _Application:
                 os.write(1, json.dumps(asdict(self._stats)).encode() + b"\n")
             self._stats = replace(self._stats, ok=0, failed=0)
 
-    def _count(
-        self, *, ok: int = 0, failed: int = 0, sessions: int = 0, error: Exception | None = None
-    ) -> None:
+    def _count(self, *, ok: int = 0, failed: int = 0, sessions: int = 0, error: Exception | None = None) -> None:
         now = self._stats
         said = safe(str(error).strip().partition("\n")[0])[:LONGEST_ERROR] if error else now.last_error
         self._stats = replace(
@@ -298,9 +296,7 @@ class _Application:
             await asyncio.sleep(pause)
 
     @staticmethod
-    async def _round(
-        connection: psycopg.AsyncConnection[Any], statements: tuple[str, ...], hold: float | None
-    ) -> None:
+    async def _round(connection: psycopg.AsyncConnection[Any], statements: tuple[str, ...], hold: float | None) -> None:
         for statement in statements:
             await connection.execute(statement.encode())
         if hold:
@@ -312,9 +308,7 @@ class _Application:
 def main() -> None:
     """The process: exit 0 when stdin ended or said quit."""
     parser = argparse.ArgumentParser(prog="python -m tui.postgres.traffic")
-    parser.add_argument(
-        "--dsn", required=True, help="the database, without a password: the server must trust us"
-    )
+    parser.add_argument("--dsn", required=True, help="the database, without a password: the server must trust us")
     parser.add_argument("--fixture", required=True, type=Path, help="the directory that holds traffic.toml")
     given = parser.parse_args()
     try:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -58,6 +59,10 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("LOCKSTEP_STATE", str(tmp_path_factory.mktemp("state")))
     for name in [name for name in os.environ if name.startswith("PG")]:
         monkeypatch.delenv(name)
+    # Screens are the same on every machine: one time zone, no colour switched off by the surroundings.
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    time.tzset()
 
 
 @pytest.fixture(scope="session")

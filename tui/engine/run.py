@@ -286,7 +286,7 @@ class Run:
     async def _work(self, job: Job) -> bool:
         assert self._runner is not None
         # Only now: until something is to run, looking at a database leaves nothing in it.
-        await ledger.create(self._open_connections.runner)
+        await self._asked(ledger.create)
         done = await self._runner.run(job)
         # What it left behind (a role, an advisory lock) goes now; a lost connection is noticed and renewed.
         await self._asked(PgSession.fresh)

@@ -63,7 +63,6 @@ class ConsoleScreen(Screen[None]):
         self._before: RunState | None = None
         self._scripts: dict[str, ScriptState] = {}
         self._way_back: float | None = None
-        self._probing: frozenset[str] = frozenset()
         self._history = History()
         self._chosen = False
         self._list_wanted: bool | None = None
@@ -133,7 +132,6 @@ class ConsoleScreen(Screen[None]):
             self._before,
             self._scripts,
             self._way_back,
-            self._probing,
         )
 
     def show_state(self, state: RunState) -> None:
@@ -158,11 +156,6 @@ class ConsoleScreen(Screen[None]):
     def show_way_back(self, seconds: float | None) -> None:
         """How long going back takes, if that was ever measured."""
         self._way_back = seconds
-
-    def show_probing(self, items: frozenset[str]) -> None:
-        """These checklist items are being asked."""
-        self._probing = items
-        self.redraw()
 
     def tick_clock(self) -> None:
         """A second went by."""
@@ -332,21 +325,14 @@ class ConsoleScreen(Screen[None]):
         item = self.state.item(key.id)
         if item.plan.by == "human":
             done = not item.done
-            self._command("tick", lambda run: run.tick(key.id, done, item.note if done else ""))
+            self._command(f"tick {key.id}", lambda run: run.tick(key.id, done, item.note if done else ""))
         else:
-            self._command("probe", partial(self._probe, key.id))
-
-    async def _probe(self, item: str, run: "Run") -> None:
-        self.show_probing(self._probing | {item})
-        try:
-            await run.probe(item)
-        finally:
-            self.show_probing(self._probing - {item})
+            self._command("probe", lambda run: run.probe(key.id))
 
     def action_note(self) -> None:
         key = self._selected()
         if key is not None:
-            self._command("tick", lambda run: flows.note(self, run, key.id))
+            self._command("note", lambda run: flows.note(self, run, key.id))
 
     def action_cancel(self) -> None:
         self._command("cancel", partial(flows.cancel, self))

@@ -40,7 +40,7 @@ def _can_tick(view: View, key: Key | None) -> bool:
     if key is None or key.kind != "item":
         return False
     item = view.state.item(key.id)
-    return item.plan.by == "human" or (not view.state.busy and key.id not in view.probing)
+    return item.plan.by == "human" or not view.state.busy
 
 
 def _can_note(view: View, key: Key | None) -> bool:

@@ -45,7 +45,7 @@ def _item(view: View, item: ItemState, width: int) -> list[Line]:
     lines.append(Line())
     if plan.by == "human":
         lines += _tick(item, width)
-    elif plan.id in view.probing:
+    elif item.asking:
         lines.append(Line("   asking …", "us"))
     else:
         lines += _probe(item, width)

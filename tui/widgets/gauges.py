@@ -54,7 +54,7 @@ class History:
             ),
             ("WAL", self.wal, f"{size(sample.wal_rate)}/s" if sample.wal_rate is not None else "", ""),
             (_lag_name(sample), self.lag, _lag(sample), ""),
-            ("tps", self.tps, _count(sample.transaction_rate), ""),
+            ("tps", self.tps, *_transactions(sample)),
         ]
         words = [
             figure.rjust(_WIDEST[name[:3]]) if figure else f"{'n/a ' if width > 100 else ''}{_why(sample, name)}"
@@ -70,6 +70,14 @@ class History:
             else:
                 line.add(f"{word}  ", "dim")
         return line.pad(width)
+
+
+def _transactions(sample: Sample) -> tuple[str, Role]:
+    """How many end a second, and how many of those are rolled back: an application that meets errors shows here."""
+    rate, failed = sample.transaction_rate, sample.rollback_rate
+    if rate is None or failed is None or failed < 1:
+        return _count(rate), ""
+    return f"{rate:.0f}, {failed:.0f} fail", "warn"
 
 
 def _count(value: float | None) -> str:

@@ -77,6 +77,8 @@ def _folded(section: list[Row], view: View, unfolded: set[Hashable]) -> list[Row
 
 def item_sign(item: ItemState) -> tuple[str, Role]:
     """The sign of a checklist line and its colour."""
+    if item.asking:
+        return "▶", "us"
     if item.done:
         return "✓", "good"
     if item.overridden:

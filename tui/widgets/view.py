@@ -23,7 +23,6 @@ class View:
     """``before`` is the run as the journal knew it when this console opened; ``scripts`` each script's last try.
 
     ``way_back`` is how long going back is measured to take, in seconds; None is unknown.
-    ``probing`` holds the checklist items that are being asked at this moment.
     """
 
     state: RunState
@@ -33,7 +32,6 @@ class View:
     before: RunState | None = None
     scripts: Mapping[str, ScriptState] = field(default_factory=dict)
     way_back: float | None = None
-    probing: frozenset[str] = frozenset()
 
     @property
     def script(self) -> ScriptState | None:

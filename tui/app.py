@@ -20,9 +20,10 @@ from textual.worker import Worker, WorkerState
 from tui.engine import events as e
 from tui.engine.journal import read
 from tui.engine.rollback import RollbackImpossible
-from tui.engine.run import Busy, GateClosed, Run
+from tui.engine.run import GateClosed, Run
 from tui.engine.sample import Sample
 from tui.engine.state import RunState, StepStatus, VerificationStatus, fold
+from tui.engine.turn import Busy
 from tui.screens import flows
 from tui.screens.commands import ConsoleCommands
 from tui.screens.console import ConsoleScreen

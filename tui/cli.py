@@ -50,7 +50,8 @@ def _known(error: Exception) -> tuple[str, int] | None:
     from tui.engine.fixture import FixtureFailed
     from tui.engine.journal import JournalFailed
     from tui.engine.rollback import RollbackImpossible
-    from tui.engine.run import Busy, GateClosed, WrongTarget
+    from tui.engine.run import GateClosed, WrongTarget
+    from tui.engine.turn import Busy
     from tui.postgres.embedded import EmbeddedError
     from tui.postgres.session import CannotConnect, ConnectionLost, StatementFailed
     from tui.postgres.traffic import TrafficError
@@ -366,6 +367,9 @@ async def _with_signals(run: "Run", as_json: bool, act: "Callable[[Run], Awaitab
         code = await task
     except asyncio.CancelledError:
         code = 128 + caught[0] if caught else 1
+    except Exception as error:
+        code = (_known(error) or ("", 1))[1]
+        raise
     finally:
         if caught:
             code = 128 + caught[0]

@@ -13,8 +13,9 @@ from tui.engine import journal
 from tui.engine.connections import RUNNER, OtherOperator
 from tui.engine.journal import JournalFailed
 from tui.engine.rollback import RollbackImpossible
-from tui.engine.run import Busy, GateClosed, WrongTarget
+from tui.engine.run import GateClosed, WrongTarget
 from tui.engine.state import StepStatus, VerificationStatus, fold
+from tui.engine.turn import Busy
 from tui.engine.verify import ask
 from tui.postgres.embedded import EmbeddedServer
 from tui.postgres.session import Dsn, PgSession

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from tui.postgres.queries import load
 from tui.postgres.rows import safe
 from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
 from tui.runbook.model import ChecklistItem, Expectation, Runbook, Verification
@@ -26,10 +27,12 @@ from .rollback import RollbackPlan
 from .runner import Job, Runner
 from .sample import Sample
 from .sampler import Sampler
-from .state import NextAct, RunState, StepStatus, VerificationStatus
+from .state import NextAct, RunState, VerificationStatus
+from .turn import Turn
 
 _Answer = TypeVar("_Answer")
 
+_LOOK_EVERY = 0.2
 _CLOSES_WITHIN = 10.0
 """Seconds that closing waits for what is under way; a COMMIT without an answer is settled at the next opening."""
 
@@ -46,10 +49,6 @@ class WrongTarget(Exception):
     """The database is not what the runbook needs; the text says what and where."""
 
 
-class Busy(Exception):
-    """A script or verification is under way; the act must wait for it."""
-
-
 class Run:
     """Opened once, closed once. All acts are coroutines on one loop; what they do comes back as events."""
 
@@ -63,7 +62,7 @@ class Run:
         self._asked_production = production
         self._watchers: list[Callable[[Sample], None]] = []
         self._recorder = Recorder()
-        self._acting = asyncio.Lock()
+        self._turn = Turn()
         self._closing = False
         self._connections: Connections | None = None
         self._runner: Runner | None = None
@@ -127,8 +126,12 @@ class Run:
             raise WrongTarget("; ".join(wrong))
         await self._connections.take_lock(self.runbook.slug)
         self._signature = replace(self._signature, run=self._recorder.take_up(self.runbook.slug, target))
+        # A console that died at COMMIT left its intent: the ledger is only asked once that transaction has ended.
+        unanswered = self.state.unanswered_commit
         await self.record(opening(self.runbook, self._signature.run, target, self.operator, self._signature.client))
-        await self.record(e.LedgerRead(e.now(), await self._ledger_rows()))
+        await self._read_ledger(unanswered)
+        if self.state.rollback is not None and self.state.rollback_ok is None and not self.state.applied:
+            await self.record(e.RollbackFinished(e.now(), True))
         self._runner = Runner(session, self._signature, self.record)
         self._sampler = Sampler(
             self._dsn,
@@ -139,7 +142,7 @@ class Run:
         )
         self._sampling = asyncio.create_task(self._keep_sampling(self._sampler))
         if not self.state.applied:
-            async with self._acting:
+            async with self._turn.next():
                 await self._probe_phase("before")
 
     async def _keep_sampling(self, sampler: Sampler) -> None:
@@ -158,13 +161,13 @@ class Run:
     async def close(self, reason: str, exit_code: int) -> None:
         """Cancels what is in flight, waits until the server has rolled it back, and lets go of everything."""
         self._closing = True
-        if self._acting.locked():
+        if self._turn.taken:
             # Whatever it is, it ends: a script by its own rule, a query of a probe or verification by being cancelled.
             if not await self.cancel() and self._runner is not None and not self._runner.busy:
                 await self._open_connections.runner.cancel()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSES_WITHIN):
-                    await self._acting.acquire()
+                    await self._turn.keep()
         if self._recorder.path is not None and self.state.opened is not None:
             await self.record(e.RunClosed(e.now(), reason, exit_code))
         await self._let_go()
@@ -199,7 +202,7 @@ class Run:
         wanted = self.runbook.item(item)
         if wanted.command is None and wanted.sql is None:
             raise ValueError(f"{item} is ticked by hand")
-        async with self._exclusively():
+        async with self._turn.now():
             await self._probe(wanted)
 
     async def _probe(self, *items: ChecklistItem) -> None:
@@ -243,7 +246,7 @@ class Run:
 
     async def go_on(self) -> None:
         """Does what ``state.next_act()`` names. Raises GateClosed and Busy."""
-        async with self._exclusively():
+        async with self._turn.now():
             act = self.state.next_act()
             if act.kind == "open_window" and not self.state.applied:
                 await self._probe_phase("before")
@@ -306,7 +309,7 @@ class Run:
 
     async def verify(self, *ids: str) -> None:
         """Runs these verifications, or all whose moment has come. Raises Busy."""
-        async with self._exclusively():
+        async with self._turn.now():
             await self._verify(*(ids or tuple(v.plan.id for v in self.state.due)))
 
     async def _verify(self, *ids: str) -> None:
@@ -340,7 +343,7 @@ class Run:
     async def roll_back(self, plan: RollbackPlan) -> None:
         """Cancels what is in flight, runs the plan's scripts, then the verifications that judge it."""
         await self.cancel()
-        async with self._acting:
+        async with self._turn.next():
             # What was in flight may have been committed in the meantime.
             plan = rollback.way_back(self.runbook, self.state, plan.to)
             scripts = tuple(script.id for script in plan.scripts)
@@ -391,9 +394,6 @@ class Run:
             raise RuntimeError("the run is not open")
         return self._connections
 
-    def _exclusively(self) -> "_Exclusive":
-        return _Exclusive(self._acting)
-
     async def _ledger_rows(self) -> tuple[e.LedgerStep, ...]:
         return await ledger.read(self._open_connections.runner, self.runbook.slug)
 
@@ -409,20 +409,17 @@ class Run:
         """A new runner connection, and the truth from the ledger. Raises CannotConnect after a minute of trying."""
         session = await self._open_connections.renew_runner()
         self._runner = Runner(session, self._signature, self.record)
-        await self._settle_doubt()
+        await self._read_ledger(self.state.unanswered_commit)
 
-    async def _settle_doubt(self) -> None:
-        """Asks the commit log what became of a COMMIT without an answer; waits while its old session still lives."""
-        doubtful = {s.plan.id for s in self.state.steps if s.status is StepStatus.IN_DOUBT}
-        script = self.state.script
-        intent = self.state.intents.get(script.started.script) if script is not None else None
-        while doubtful and intent is not None:
+    async def _read_ledger(self, unanswered: e.CommitIntended | None) -> None:
+        """Sets the state right; a COMMIT without an answer is waited for while its old session still lives."""
+        while unanswered is not None:
             answer = await self._open_connections.runner.query(
-                "SELECT pg_xact_status(%(xid)s::text::xid8)", {"xid": intent.transaction_id}
+                load("operator/commit"), {"transaction_id": unanswered.transaction_id}
             )
             if answer.rows[0][0] != "in progress":
                 break
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(_LOOK_EVERY)
         await self.record(e.LedgerRead(e.now(), await self._ledger_rows()))
 
 
@@ -432,18 +429,3 @@ def _login() -> str:
     except (KeyError, OSError):
         # A container's user often has a number and no name.
         return f"uid {os.getuid()}"
-
-
-class _Exclusive:
-    """Refuses instead of waiting: a key pressed twice must not queue a second act."""
-
-    def __init__(self, lock: asyncio.Lock) -> None:
-        self._lock = lock
-
-    async def __aenter__(self) -> None:
-        if self._lock.locked():
-            raise Busy("something is under way; wait for it or cancel it")
-        await self._lock.acquire()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._lock.release()

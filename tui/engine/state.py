@@ -80,6 +80,15 @@ class RunState:
         return any(v.status is VerificationStatus.RUNNING for v in self.verifications)
 
     @property
+    def unanswered_commit(self) -> e.CommitIntended | None:
+        """The COMMIT that was sent last, if nobody heard what became of it."""
+        if self.script is None:
+            return None
+        failure = self.script.failure
+        doubtful = self.script.phase == "committing" or (failure is not None and failure.outcome == "in_doubt")
+        return self.intents.get(self.script.started.script) if doubtful else None
+
+    @property
     def due(self) -> tuple[VerificationState, ...]:
         """The verifications whose moment has come: their step is applied, or all are, or all is taken back."""
         applied = set(self.applied)
@@ -175,6 +184,7 @@ def _opened(state: RunState, event: e.RunOpened) -> RunState:
         opened=event,
         operator=event.operator,
         closed=None,
+        paused=False,
         production_confirmed=False,
         items=tuple(replace(items.get(p.id, ItemState(p)), plan=p, asking=False) for p in event.items),
         steps=tuple(replace(steps.get(p.id, StepState(p)), plan=p) for p in event.steps),

@@ -129,6 +129,8 @@ class Terminal:
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             self.live(QUIET)
+            if holds(self.lines):
+                return
             self.press(key)
             with suppress(AssertionError):
                 self.wait_for(holds, 1.5)
@@ -145,6 +147,16 @@ class Terminal:
         self.press(*keys)
         self.see_no(title)
 
+    def hold(self, key: str, times: int = 30) -> None:
+        """A key that is held down: the terminal sends nothing but repeats."""
+        for _ in range(times):
+            self.press(key)
+            self.live(0.04)
+
+    def click(self, column: int, line: int) -> None:
+        """The left button, down and up; both count from 1."""
+        self.press(f"\x1b[<0;{column};{line}M", f"\x1b[<0;{column};{line}m")
+
     def paste(self, text: str) -> None:
         self.press(f"\x1b[200~{text}\x1b[201~")
 
@@ -158,7 +170,7 @@ class Terminal:
     def end(self, timeout: float = 30) -> int:
         """Waits for its end and gives its exit code; 128 + n when signal n killed it."""
         until = time.monotonic() + timeout
-        while self._read(0.1):
+        while self._read(0.1) if self.process.child_fd >= 0 else self.process.isalive():
             assert time.monotonic() < until, "it did not end\n" + "\n".join(self.lines)
         self.process.wait()
         if self.process.signalstatus is not None:
@@ -214,7 +226,17 @@ def state() -> RunState:
     return fold(journal())
 
 
-def kinds() -> list[str]:
-    """The names of the events that say that something was done to the database or to a session."""
-    wanted = (e.WindowOpened, e.ScriptStarted, e.RollbackPlanned, e.SessionSignalled, e.GateOverridden)
-    return [type(event).__name__ for event in journal() if isinstance(event, wanted)]
+def deeds() -> list[str]:
+    """What was done to the database or to other sessions, in order."""
+    done = []
+    for event in journal():
+        match event:
+            case e.ScriptStarted():
+                done.append(f"{event.direction} {event.script}")
+            case e.WindowOpened():
+                done.append("window")
+            case e.RollbackPlanned() | e.SessionSignalled() | e.GateOverridden() | e.ScriptFailed():
+                done.append(type(event).__name__)
+            case _:
+                pass
+    return done

@@ -81,7 +81,8 @@ sql = "rollback/008.sql"
 FILES: dict[str, str | bytes] = {
     "runbook.toml": TOML,
     "checks/prepared.sql": "SELECT count(*) FROM pg_prepared_xacts;\n",
-    "steps/004.sql": "-- roles\nBEGIN;\nUPDATE accounts SET role = 'user';\nALTER TABLE accounts ADD note text;\nCOMMIT;\n",
+    "steps/004.sql": "-- roles\nBEGIN;\nUPDATE accounts SET role = 'user';\n"
+    "ALTER TABLE accounts ADD note text;\nCOMMIT;\n",
     "steps/005.sql": "ALTER TABLE accounts RENAME TO users;\n",
     "steps/006.sql": "CREATE INDEX CONCURRENTLY users_role ON users (role);\nVACUUM users;\n",
     "rollback/004.sql": "UPDATE accounts SET role = 'account';\n",

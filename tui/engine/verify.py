@@ -36,7 +36,7 @@ class Answer:
 
 
 async def ask(session: PgSession, script: Script, safety: Safety) -> Answer:
-    """Runs the script in a read-only transaction that is always rolled back; its last statement's rows are the answer.
+    """Runs the script in a read-only transaction; its last statement's rows are the answer.
 
     Raises ConnectionLost.
     """
@@ -51,7 +51,9 @@ async def ask(session: PgSession, script: Script, safety: Safety) -> Answer:
             table = await session.query(statement.text)
     except StatementFailed as failure:
         error = failure.error
-    await session.execute("ROLLBACK")
+    # It has changed nothing: a COMMIT keeps our questions out of the server's count of rolled back transactions, which
+    # is how an application that meets errors is seen.
+    await session.execute("COMMIT")
     return Answer(table, time.monotonic() - started, error)
 
 

@@ -291,6 +291,10 @@ class ConsoleScreen(Screen[None]):
         if isinstance(self.focused, LockPane) and pane.selected is not None:
             return None if pane.selected.ours else pane.selected.pid
         blockers = self._sample.tree.blockers if self._sample is not None else ()
+        script = self.state.script
+        if not blockers and script is not None and script.phase == "backoff" and script.waits:
+            # Between two tries nobody blocks us, but who did is still there: now is the time to see to it.
+            return next((blocker.pid for blocker in script.waits[-1].blockers if blocker.pid), None)
         return next((node.pid for node in blockers if node.pid is not None), None)
 
     @on(CursorLines.Moved)

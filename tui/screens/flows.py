@@ -155,8 +155,11 @@ async def signal(console: Asker, run: "Run", pid: int) -> None:
     """``k``: a close look at a session, then its end or that of its query."""
     preview = await run.preview_signal(pid)
     choices: tuple[Choice, ...] = (Choice(NO, "No, keep it", "harmless"),)
+    # A session that is idle in its transaction has no query: cancelling would look like help and free nobody.
+    if preview.allowed is None and preview.session.state == "active":
+        choices = (*choices, Choice("cancel", "Cancel its query"))
     if preview.allowed is None:
-        choices = (*choices, Choice("cancel", "Cancel its query"), Choice("terminate", "Terminate", "danger"))
+        choices = (*choices, Choice("terminate", "Terminate", "danger"))
     answer = await console.ask(f"Terminate session {pid}?", lambda width: q.signal_lines(preview, width), choices)
     action: Literal["cancel", "terminate"]
     match answer.choice:

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tui.engine.state import ItemState, StepState, StepStatus, VerificationState, VerificationStatus
+from tui.engine.state import ItemState, RunState, StepState, StepStatus, VerificationState, VerificationStatus
 
 from .line import Line, Role, spread
 from .view import VERIFICATION_SIGNS, View
@@ -34,7 +34,7 @@ def outline_rows(view: View, width: int, height: int, unfolded: set[Hashable]) -
         sections.append(_items(phase, items, view, width))
     sections.append(_section("steps", [_step(s, view, width) for s in state.steps], _steps_done(view), width))
     checks = [_verification(v, width) for v in state.verifications]
-    asked = [v for v in state.verifications if v.plan.after != "back" or v in state.due]
+    asked = _asked(state)
     passed = sum(v.status in (VerificationStatus.PASSED, VerificationStatus.ACCEPTED) for v in asked)
     sections.append(_section("verify", checks, passed, width, len(asked)))
     sections.append(_items("after", [i for i in state.items if i.plan.phase == "after"], view, width))
@@ -164,13 +164,19 @@ def _row(key: Key, sign: tuple[str, Role], title: str, right: Line, width: int) 
     return Row(key, spread(left, right.add(" "), width))
 
 
+def _asked(state: RunState) -> list[VerificationState]:
+    """All but those that only judge a way back that nobody went."""
+    due = state.due
+    return [v for v in state.verifications if v.plan.after != "back" or v in due]
+
+
 def strip_line(view: View, width: int) -> Line:
     """The list as one row of signs, for a narrow screen."""
     state = view.state
     groups: list[tuple[list[tuple[str, Role]], str]] = [
         ([item_sign(i) for i in state.items if i.plan.phase == "before"], "before"),
         ([view.sign_of_step(s) for s in state.steps], "steps"),
-        ([VERIFICATION_SIGNS[v.status] for v in state.verifications], "verify"),
+        ([VERIFICATION_SIGNS[v.status] for v in _asked(state)], "verify"),
         ([item_sign(i) for i in state.items if i.plan.phase == "after"], "after"),
     ]
     room = max(4, (width - 36) // max(1, sum(bool(signs) for signs, _ in groups)))

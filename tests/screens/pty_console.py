@@ -56,7 +56,9 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._modes: dict[int, bool] = {}
         self._tail = b""
-        environment = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+        # What they say of a terminal's size would count for more than the terminal itself.
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        environment |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
         command = ["-m", "tui", *arguments]
         self.process = pexpect.spawn(
             sys.executable, command, dimensions=(lines, columns), env=environment, timeout=30, encoding=None

@@ -44,6 +44,22 @@ class DialogBody(Lines):
     can_focus = False
 
 
+class ChoiceButton(Button):
+    """Enter presses it by the rule of held keys, and in its turn: as a binding with priority it would overtake an
+    arrow that came just before it, and so give the answer that the operator was moving away from.
+    """
+
+    def __init__(self, choice: Choice, held: HeldKey) -> None:
+        super().__init__(
+            Content(f" {safe(choice.label)} "), id=f"choice-{choice.id}", classes=f"-{choice.kind}", compact=True
+        )
+        self._held_key = held
+
+    def action_press(self) -> None:
+        if self._held_key.takes():
+            self.press()
+
+
 class Dialog(ModalScreen[Answer]):
     """``body`` is asked again every second, so that a clock in it goes on. Escape is always the harmless answer.
 
@@ -58,7 +74,6 @@ class Dialog(ModalScreen[Answer]):
         Binding("escape", "harmless", "No", id="dialog.no", show=False),
         Binding("left", "app.focus_previous", "Previous", id="dialog.previous", show=False),
         Binding("right", "app.focus_next", "Next", id="dialog.next", show=False),
-        Binding("enter", "answer", "Answer", id="dialog.answer", show=False, priority=True),
     ]
 
     def __init__(
@@ -91,8 +106,7 @@ class Dialog(ModalScreen[Answer]):
                 yield Input(self._text, placeholder=self._prompt, id="dialog-input", max_length=500)
             with Horizontal(id="dialog-choices"):
                 for choice in self._choices:
-                    label = Content(f" {safe(choice.label)} ")
-                    yield Button(label, id=f"choice-{choice.id}", classes=f"-{choice.kind}", compact=True)
+                    yield ChoiceButton(choice, self._held)
 
     def on_mount(self) -> None:
         box = self.query_one("#dialog")
@@ -121,14 +135,9 @@ class Dialog(ModalScreen[Answer]):
     def action_harmless(self) -> None:
         self._leave(Answer(NO))
 
-    def action_answer(self) -> None:
-        if not self._held.takes():
-            return
-        focused = self.focused
-        if isinstance(focused, Button):
-            focused.press()
-        elif isinstance(focused, Input):
-            self._typed(focused.value)
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if self._held.takes():
+            self._typed(event.value)
 
     def _typed(self, text: str) -> None:
         if self._complains(text):

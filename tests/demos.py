@@ -31,7 +31,8 @@ class Place:
     @property
     def processes(self) -> list[str]:
         """The command lines that name this place: postmasters, and the application's process."""
-        return [line for line in _command_lines() if str(self.path) in line]
+        # By its last part alone: in a URI the slashes before it are written otherwise.
+        return [line for line in _command_lines() if self.path.name in line]
 
     def empty(self) -> bool:
         return not self.servers and not self.processes

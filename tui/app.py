@@ -22,7 +22,7 @@ from tui.engine.journal import read
 from tui.engine.rollback import RollbackImpossible
 from tui.engine.run import GateClosed, Run
 from tui.engine.sample import Sample
-from tui.engine.state import RunState, StepStatus, VerificationStatus, fold
+from tui.engine.state import RunState, fold
 from tui.engine.turn import Busy
 from tui.screens import flows
 from tui.screens.commands import ConsoleCommands
@@ -206,7 +206,7 @@ class LockstepApp(App[int]):
 
     async def _leave_if_sure(self) -> None:
         if await flows.may_leave(self.console_screen):
-            await self._leave("the operator quit", exit_code(self.engine.state))
+            await self._leave("the operator quit", self.engine.state.exit_code)
 
     @on(TerminalGone)
     def _terminal_gone(self) -> None:
@@ -239,12 +239,3 @@ class LockstepApp(App[int]):
         traceback = Traceback(show_locals=False, width=None)
         self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
         self._close_messages_no_wait()
-
-
-def exit_code(state: RunState) -> int:
-    """5 in doubt, 1 a step or verification failed and stands so, else 0."""
-    if any(s.status is StepStatus.IN_DOUBT for s in state.steps):
-        return 5
-    failed = any(s.status is StepStatus.FAILED for s in state.steps)
-    red = any(v.status is VerificationStatus.FAILED for v in state.due)
-    return 1 if failed or red or state.rollback_ok is False else 0

@@ -212,8 +212,14 @@ def run_(
 @_json
 def verify(runbook: str, dsn: str, operator: str | None, as_json: bool) -> int:
     """Run the verifications whose moment has come."""
+    from tui.engine.run import GateClosed
+    from tui.engine.state import NextAct
 
     async def act(run: "Run") -> int:
+        if not run.state.due:
+            raise GateClosed(
+                NextAct("run_verifications", gates=("no step is applied, so there is nothing to verify",))
+            )
         await run.verify()
         return run.state.exit_code
 
@@ -382,7 +388,8 @@ async def _stop(run: "Run", task: "asyncio.Future[int]") -> None:
     from tui.engine.events import ScriptDone
 
     script = run.state.script
-    if not await run.cancel() and (script is None or script.phase != "committing"):
+    await run.cancel()
+    if script is None or not script.active:
         task.cancel()
         return
 

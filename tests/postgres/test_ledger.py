@@ -95,7 +95,7 @@ async def test_a_way_back_that_is_not_through_leaves_the_step(database: str) -> 
         await act(session, "1")
         await act(session, "1", direction="back", statement=1)
         (step,) = await ledger.read(session, "small")
-        assert (step.applied, step.completed) == (True, None)
+        assert (step.applied, step.completed, step.undoing) == (False, 1, True)
         await act(session, "1", direction="back")
         (step,) = await ledger.read(session, "small")
         assert (step.applied, step.completed) == (False, None)

@@ -40,6 +40,7 @@ KEYS = {
 QUIET = 0.8
 """Seconds after which a press of Enter counts again: what the console takes for a held key is silent for less."""
 
+_AT_ONCE = 65536
 _AFTER_ESCAPE = 0.3  # seconds; what comes sooner after Escape is taken for one key with it
 # Private sequences that pyte prints instead of passing over them: the keyboard protocol of newer terminals.
 _UNKNOWN = re.compile(rb"\x1b\[[<>=?][0-9;]*u")
@@ -56,6 +57,8 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._modes: dict[int, bool] = {}
         self._tail = b""
+        self._lines: list[str] = []  # drawn anew only when something came: pyte takes its time
+        self._text = ""
         # What they say of a terminal's size would count for more than the terminal itself.
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         environment |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
@@ -67,12 +70,16 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        return [line.rstrip() for line in self._screen.display]
+        if not self._lines:
+            self._lines = [line.rstrip() for line in self._screen.display]
+        return self._lines
 
     @property
     def text(self) -> str:
         """The screen, every run of blanks as one: what stands in a line does not depend on its columns."""
-        return "\n".join(" ".join(line.split()) for line in self.lines)
+        if not self._text:
+            self._text = "\n".join(" ".join(line.split()) for line in self.lines)
+        return self._text
 
     def has(self, *texts: str) -> bool:
         return all(text in self.text for text in texts)
@@ -81,12 +88,18 @@ class Terminal:
 
     def _read(self, seconds: float) -> bool:
         """Takes in what the program writes within this time; False once it has ended."""
+        data = b""
         try:
-            data = self.process.read_nonblocking(65536, seconds)
+            while len(data) < _AT_ONCE:
+                data += self.process.read_nonblocking(_AT_ONCE, 0 if data else seconds)
         except pexpect.TIMEOUT:
-            return True
+            pass
         except (pexpect.EOF, OSError):
-            return False
+            if not data:
+                return False
+        if not data:
+            return True
+        self._lines, self._text = [], ""
         for numbers, switch in _MODE.findall(self._tail + data):
             self._modes |= {int(number): switch == b"h" for number in numbers.split(b";")}
         self._tail = data[-16:] if data[-16:].rfind(b"\x1b") >= 0 else b""
@@ -102,12 +115,11 @@ class Terminal:
     def wait_for(self, holds: Callable[[list[str]], bool], timeout: float = 30, what: str = "") -> list[str]:
         """The first screen of which this holds."""
         until = time.monotonic() + timeout
+        going = True
         while not holds(self.lines):
-            ended = not self._read(0.05)
-            if holds(self.lines):
-                break
-            assert not ended, f"it ended before {what or 'that'}:\n" + "\n".join(self.lines)
+            assert going, f"it ended before {what or 'that'}:\n" + "\n".join(self.lines)
             assert time.monotonic() < until, f"not in {timeout} s: {what or 'that'}\n" + "\n".join(self.lines)
+            going = self._read(0.1)
         return self.lines
 
     def see(self, *texts: str, timeout: float = 30) -> None:
@@ -165,6 +177,7 @@ class Terminal:
     def resize(self, columns: int, lines: int) -> None:
         """The terminal gets another size; the program hears of it by SIGWINCH."""
         self._screen.resize(lines, columns)
+        self._lines, self._text = [], ""
         self.process.setwinsize(lines, columns)
 
     # Ending

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from scenes import NIGHT, checklist, console, opened, reopened, sample, two_done, window_open
 
-from tui.app import exit_code
 from tui.engine import events as e
 from tui.engine.journal import Journal
 from tui.engine.state import fold
@@ -126,8 +125,8 @@ async def test_a_second_command_of_a_kind_does_not_start() -> None:
 
 def test_exit_codes() -> None:
     state = fold(two_done())
-    assert exit_code(state) == 0
+    assert state.exit_code == 0
     failure = e.ScriptFailed(NIGHT, "006", "forward", ("006",), "error", "rolled_back", 0, None, "no")
-    assert exit_code(state.apply(failure)) == 1
-    assert exit_code(state.apply(replace(failure, outcome="in_doubt"))) == 5
-    assert exit_code(state.apply(e.RollbackFinished(NIGHT, False))) == 1
+    assert state.apply(failure).exit_code == 1
+    assert state.apply(replace(failure, outcome="in_doubt")).exit_code == 5
+    assert state.apply(e.RollbackFinished(NIGHT, False)).exit_code == 1

@@ -14,7 +14,7 @@ from tui.runbook.model import Expect, Expectation, Scalar
 
 
 def answer(*rows: tuple[str | None, ...]) -> Answer:
-    return Answer(Table(("a", "b"), rows, len(rows)), 0.1)
+    return Answer(Table(("a", "b"), rows), 0.1)
 
 
 def value(wanted: Scalar) -> Expect:
@@ -238,7 +238,7 @@ def test_an_error_is_red_whatever_was_expected() -> None:
             Expectation.BETWEEN: Expect(kind, (0, 1)),
             Expectation.SAME_AS_BEFORE: BEFORE,
         }
-        verdict = judge(wanted[kind], Answer(Table((), (), 0), 0.1, error), ())
+        verdict = judge(wanted[kind], Answer(Table((), ()), 0.1, error), ())
         assert (verdict.ok, verdict.found) == (False, 'error: relation "users" does not exist')
 
 

@@ -4,13 +4,15 @@ import asyncio
 
 from tui.postgres.queries import load
 from tui.postgres.rows import safe
-from tui.postgres.session import CannotConnect, Dsn, PgSession
+from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession
 
 RUNNER = "lockstep runner"
 OPERATOR = "lockstep operator"
 
-# The first of the advisory lock's two keys: Lockstep's alone.
-_LOCK_SPACE = 0x10C57E9
+LOCK_SPACE = 0x10C57E9
+"""The first of the two keys of our advisory locks, Lockstep's alone; the next number is for scripts under way."""
+# The window has quiet hours: the server must not take an idle session of ours for a forgotten one.
+_KEPT = {"idle_session_timeout": "0"}
 # A console that was killed leaves a session that the server still has to notice.
 _GOING_FOR = 2.0
 _GOING_EVERY = 0.1
@@ -33,9 +35,9 @@ class Connections:
     @classmethod
     async def open(cls, dsn: Dsn) -> "Connections":
         """Raises CannotConnect."""
-        runner = await PgSession.open(dsn, application_name=RUNNER)
+        runner = await PgSession.open(dsn, application_name=RUNNER, options=_KEPT)
         try:
-            return cls(dsn, runner, await PgSession.open(dsn, application_name=OPERATOR))
+            return cls(dsn, runner, await PgSession.open(dsn, application_name=OPERATOR, options=_KEPT))
         except BaseException:
             await runner.close()
             raise
@@ -46,7 +48,7 @@ class Connections:
 
     async def take_lock(self, runbook: str) -> None:
         """One operator a runbook and database, for as long as the operator's connection lives. Raises OtherOperator."""
-        keys: dict[str, object] = {"space": _LOCK_SPACE, "runbook": runbook}
+        keys: dict[str, object] = {"space": LOCK_SPACE, "runbook": runbook}
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _GOING_FOR
         # Tried again and again, never waited for: a waiting session would be in the way of CONCURRENTLY.
@@ -54,6 +56,18 @@ class Connections:
             if loop.time() > deadline:
                 raise OtherOperator(await self._holder(runbook, keys))
             await asyncio.sleep(_GOING_EVERY)
+
+    async def hold(self, runbook: str) -> None:
+        """Sees that the operator's connection and its lock are still there; a lost one is made again.
+
+        Raises OtherOperator when somebody else took the run in hand meanwhile, and CannotConnect.
+        """
+        try:
+            await self.operator.query("SELECT 1")
+        except ConnectionLost:
+            await self.operator.close()
+            self.operator = await PgSession.open(self._dsn, application_name=OPERATOR, options=_KEPT)
+            await self.take_lock(runbook)
 
     async def _holder(self, runbook: str, keys: dict[str, object]) -> str:
         who = await self.operator.query(load("operator/holder"), keys)
@@ -69,7 +83,7 @@ class Connections:
         deadline = loop.time() + _RECONNECT_FOR
         while True:
             try:
-                self.runner = await PgSession.open(self._dsn, application_name=RUNNER)
+                self.runner = await PgSession.open(self._dsn, application_name=RUNNER, options=_KEPT)
             except CannotConnect:
                 if loop.time() > deadline:
                     raise

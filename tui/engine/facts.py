@@ -7,7 +7,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The database that a run works on. ``system_identifier`` is None where the server does not tell it."""
+    """The database that a run works on. ``system_identifier`` is None where the server does not tell it.
+
+    ``database_oid`` tells a database from another one that had its name before.
+    """
 
     host: str
     port: int
@@ -16,6 +19,7 @@ class Target:
     server_version: int
     system_identifier: int | None
     production: bool
+    database_oid: int | None = None
 
     @property
     def version(self) -> str:
@@ -65,7 +69,8 @@ class PlannedVerification:
 class LedgerStep:
     """What the ledger in the database says of one step: the truth about what is committed.
 
-    ``completed`` is set where a non-transactional script stopped after so many statements.
+    ``completed`` is set where a non-transactional script stopped after so many statements; ``undoing``, where that
+    script was the step's way back.
     """
 
     step: str
@@ -75,6 +80,7 @@ class LedgerStep:
     seconds: float
     sha256: str
     completed: int | None = None
+    undoing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

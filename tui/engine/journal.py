@@ -55,9 +55,15 @@ class Journal:
             raise JournalFailed(f"cannot write the journal {self.path}: {error.strerror}") from None
 
     def _write(self, line: bytes) -> None:
-        while line:
-            line = line[os.write(self._descriptor, line) :]
-        os.fsync(self._descriptor)
+        whole = os.fstat(self._descriptor).st_size
+        try:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+            os.fsync(self._descriptor)
+        except OSError:
+            # Half a line would swallow the next one: nobody was told of this event, so it goes.
+            os.ftruncate(self._descriptor, whole)
+            raise
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -110,6 +116,7 @@ def newest_run(runbook: str, target: Target) -> StoredRun | None:
             if target.system_identifier is not None
             else (there.host, there.port) == (target.host, target.port)
         )
-        if stored.opened.runbook == runbook and there.database == target.database and same_server:
+        same_database = there.database == target.database and there.database_oid == target.database_oid
+        if stored.opened.runbook == runbook and same_database and same_server:
             return stored
     return None

@@ -46,13 +46,13 @@ def _step(row: tuple[str | None, ...]) -> LedgerStep:
     whole = statement == ""
     return LedgerStep(
         step=safe(step),
-        # A way back that stopped half is none: the step is still to be taken back.
-        applied=whole == (direction == "forward"),
+        applied=whole and direction == "forward",
         at=datetime.fromisoformat(at),
         operator=safe(operator),
         seconds=float(seconds),
-        sha256=safe(sha256) if direction == "forward" else "",
-        completed=None if whole or direction == "back" else int(statement),
+        sha256=safe(sha256),
+        completed=None if whole else int(statement),
+        undoing=not whole and direction == "back",
     )
 
 

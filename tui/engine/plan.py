@@ -34,6 +34,7 @@ def target_of(runbook: Runbook, server: Server, *, asked: bool) -> e.Target:
         server.version,
         server.system_identifier,
         is_production(runbook, server, asked),
+        server.database_oid,
     )
 
 

@@ -53,9 +53,18 @@ class Recorder:
         async with self._order:
             if self._journal is not None:
                 await self._journal.append(event)
-            self.state = self.state.apply(event)
-            for listener in self._listeners:
+            self.tell(event)
+
+    def tell(self, event: e.Event) -> None:
+        """Into the state and to the listeners, without the disk: for what must be known when the disk fails."""
+        self.state = self.state.apply(event)
+        for listener in self._listeners:
+            try:
                 listener(event, self.state)
+            except Exception as fault:
+                # Whoever only listens must not keep a step from its end.
+                told = {"message": "a listener failed", "exception": fault}
+                asyncio.get_running_loop().call_exception_handler(told)
 
     def close(self) -> None:
         if self._journal is not None:

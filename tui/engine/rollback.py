@@ -59,7 +59,7 @@ def way_back(runbook: Runbook, state: RunState, to: str | None) -> RollbackPlan:
     if doubtful:
         raise RollbackImpossible(f"{doubtful[0]} is in doubt: the database must say first whether it is committed")
     stays = set(order[: order.index(to) + 1]) if to is not None else set()
-    undo = [step for step in order if step in state.applied and step not in stays]
+    undo = [step for step in order if step in state.present and step not in stays]
     in_flight = state.script.started.script if state.script is not None and state.script.active else None
     scripts: list[RollbackScript] = []
     while undo:

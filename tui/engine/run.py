@@ -4,14 +4,11 @@ import asyncio
 import getpass
 import os
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from tui.postgres.queries import load
 from tui.postgres.rows import safe
 from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
 from tui.runbook.model import ChecklistItem, Expectation, Runbook, Verification
@@ -20,15 +17,16 @@ from . import checks, ledger, operator, rollback, verify
 from . import events as e
 from .connections import Connections
 from .fit import misfits
+from .grip import Grip
+from .journal import JournalFailed
 from .operator import SignalPreview
 from .plan import opening, target_of
 from .recorder import Recorder
 from .rollback import RollbackPlan
-from .runner import Job, Runner
+from .runner import Job
 from .sample import Sample
 from .sampler import Sampler
-from .state import NextAct, RunState, VerificationStatus
-from .turn import Turn
+from .state import NextAct, RunState, StepStatus, VerificationStatus
 
 _Answer = TypeVar("_Answer")
 
@@ -62,13 +60,9 @@ class Run:
         self._asked_production = production
         self._watchers: list[Callable[[Sample], None]] = []
         self._recorder = Recorder()
-        self._turn = Turn()
-        self._closing = False
-        self._connections: Connections | None = None
-        self._runner: Runner | None = None
+        self._grip: Grip | None = None
         self._sampler: Sampler | None = None
         self._sampling: asyncio.Task[None] | None = None
-        self._signature = ledger.Signature("", runbook.slug, self.operator, safe(socket.gethostname()))
 
     # Listening
 
@@ -98,15 +92,15 @@ class Run:
 
     def _see(self, sample: Sample) -> None:
         self.sample = sample
-        if self._runner is not None:
-            self._runner.see(sample)
+        if self._grip is not None:
+            self._grip.runner.see(sample)
         for watcher in self._watchers:
             watcher(sample)
 
     # Opening and closing
 
     async def open(self) -> None:
-        """Connects all three, takes the operator's lock, folds the journal, reads the ledger, asks the probes.
+        """Connects, takes the operator's lock, folds the journal, reads the ledger, asks the probes.
 
         Nothing is written into the database. Raises CannotConnect, WrongTarget, OtherOperator, JournalFailed.
         """
@@ -117,33 +111,42 @@ class Run:
             raise
 
     async def _open(self) -> None:
-        self._connections = await Connections.open(self._dsn)
-        session = self._connections.runner
-        server = await session.server()
-        target = target_of(self.runbook, server, asked=self._asked_production)
-        wrong = await misfits(session, server, self.runbook)
-        if wrong:
-            raise WrongTarget("; ".join(wrong))
-        await self._connections.take_lock(self.runbook.slug)
-        self._signature = replace(self._signature, run=self._recorder.take_up(self.runbook.slug, target))
-        # A console that died at COMMIT left its intent: the ledger is only asked once that transaction has ended.
-        unanswered = self.state.unanswered_commit
-        await self.record(opening(self.runbook, self._signature.run, target, self.operator, self._signature.client))
-        await self._read_ledger(unanswered)
-        if self.state.rollback is not None and self.state.rollback_ok is None and not self.state.applied:
+        connections = await Connections.open(self._dsn)
+        try:
+            unanswered = await self._take_in_hand(connections)
+        except BaseException:
+            await connections.close()
+            raise
+        await self._held.read_ledger(unanswered)
+        if self.state.rollback is not None and self.state.rollback_ok is None and not self.state.present:
             await self.record(e.RollbackFinished(e.now(), True))
-        self._runner = Runner(session, self._signature, self.record)
         self._sampler = Sampler(
             self._dsn,
             on_sample=self._see,
             busy=lambda: self.state.busy,
-            our_pid=self._our_pid,
-            own_pids=lambda: frozenset({self._open_connections.operator.backend_pid}),
+            our_pid=lambda: self._grip.runner.backend_pid if self._grip is not None else None,
+            own_pids=lambda: frozenset({connections.operator.backend_pid}),
         )
         self._sampling = asyncio.create_task(self._keep_sampling(self._sampler))
         if not self.state.applied:
-            async with self._turn.next():
+            async with self._held.turn():
                 await self._probe_phase("before")
+
+    async def _take_in_hand(self, connections: Connections) -> e.CommitIntended | None:
+        """Gives the COMMIT that an earlier console sent and heard no answer to, if there is one."""
+        server = await connections.runner.server()
+        target = target_of(self.runbook, server, asked=self._asked_production)
+        wrong = await misfits(connections.runner, server, self.runbook)
+        if wrong:
+            raise WrongTarget("; ".join(wrong))
+        await connections.take_lock(self.runbook.slug)
+        run = self._recorder.take_up(self.runbook.slug, target)
+        signature = ledger.Signature(run, self.runbook.slug, self.operator, safe(socket.gethostname()))
+        # The ledger is only asked once that transaction has ended.
+        unanswered = self.state.unanswered_commit
+        await self.record(opening(self.runbook, run, target, self.operator, signature.client))
+        self._grip = Grip(connections, signature, self._recorder)
+        return unanswered
 
     async def _keep_sampling(self, sampler: Sampler) -> None:
         """The guard is blind without samples: a fault in who listens to them is told, and the looking goes on."""
@@ -155,31 +158,24 @@ class Run:
                 asyncio.get_running_loop().call_exception_handler(told)
                 await asyncio.sleep(1)
 
-    def _our_pid(self) -> int | None:
-        return self._runner.backend_pid if self._runner is not None else None
-
     async def close(self, reason: str, exit_code: int) -> None:
         """Cancels what is in flight, waits until the server has rolled it back, and lets go of everything."""
-        self._closing = True
-        if self._turn.taken:
-            # Whatever it is, it ends: a script by its own rule, a query of a probe or verification by being cancelled.
-            if not await self.cancel() and self._runner is not None and not self._runner.busy:
-                await self._open_connections.runner.cancel()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSES_WITHIN):
-                    await self._turn.keep()
-        if self._recorder.path is not None and self.state.opened is not None:
-            await self.record(e.RunClosed(e.now(), reason, exit_code))
-        await self._let_go()
+        try:
+            if self._grip is not None:
+                await self._grip.end(_CLOSES_WITHIN)
+            if self._recorder.path is not None and self.state.opened is not None:
+                await self.record(e.RunClosed(e.now(), reason, exit_code))
+        finally:
+            await self._let_go()
 
     async def _let_go(self) -> None:
         if self._sampling is not None:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)
-        if self._connections is not None:
-            await self._connections.close()
+        if self._grip is not None:
+            await self._grip.connections.close()
         self._recorder.close()
-        self._sampler = self._connections = self._runner = None
+        self._sampler = self._grip = None
 
     # Checklist and gates
 
@@ -202,25 +198,28 @@ class Run:
         wanted = self.runbook.item(item)
         if wanted.command is None and wanted.sql is None:
             raise ValueError(f"{item} is ticked by hand")
-        async with self._turn.now():
+        async with self._held.turn():
             await self._probe(wanted)
 
     async def _probe(self, *items: ChecklistItem) -> None:
         if not items:
             return
         await self.record(e.ItemsAsked(e.now(), tuple(item.id for item in items)))
-        safety = self.runbook.safety
         for item in items:
-            if self._closing:
-                return
-            if item.command is not None:
-                await self.record(await checks.run_command(item, safety.statement_timeout))
-                continue
-            try:
-                answer = await self._asked(partial(checks.probe, item=item, safety=safety))
-            except ConnectionLost as lost:
-                answer = checks.unanswered(item, str(lost))
-            await self.record(answer)
+            await self.record(await self._answer(item))
+
+    async def _answer(self, item: ChecklistItem) -> e.ItemProbed:
+        """Every item that was asked gets its answer, if only that there is none."""
+        safety = self.runbook.safety
+        if self._held.stopping:
+            return checks.unanswered(item, "stopped")
+        if item.command is not None:
+            answer = await self._held.command(checks.run_command(item, safety.statement_timeout))
+            return answer or checks.unanswered(item, "stopped")
+        try:
+            return await self._held.asked(partial(checks.probe, item=item, safety=safety))
+        except (ConnectionLost, CannotConnect, StatementFailed) as failure:
+            return checks.unanswered(item, str(failure))
 
     async def _probe_phase(self, phase: Literal["before", "during", "after"], step: str | None = None) -> None:
         """All queries of a phase; with a step those that this step waits for. Commands are the operator's to run."""
@@ -246,15 +245,19 @@ class Run:
 
     async def go_on(self) -> None:
         """Does what ``state.next_act()`` names. Raises GateClosed and Busy."""
-        async with self._turn.now():
+        async with self._held.turn():
             act = self.state.next_act()
+            if act.kind == "resolve":
+                await self._held.asked(PgSession.fresh)
+                await self._held.read_ledger(self.state.unanswered_commit)
+                return
             if act.kind == "open_window" and not self.state.applied:
                 await self._probe_phase("before")
                 act = self.state.next_act()
             if act.kind == "run_step":
                 await self._probe_phase("during", act.step)
                 act = self.state.next_act()
-            if act.kind in ("confirm_production", "resolve") or (act.gates and act.kind != "finished"):
+            if act.kind == "confirm_production" or (act.gates and act.kind != "finished"):
                 raise GateClosed(act)
             match act.kind:
                 case "open_window":
@@ -270,12 +273,19 @@ class Run:
                     return
 
     async def _step(self, step_id: str) -> None:
-        if not self.state.applied:
-            await self._take_baselines()
+        rows = await self._held.ledger_rows()
+        if not any(row.applied or row.completed for row in rows):
+            await self._take_baselines(step_id)
         step = self.runbook.step(step_id)
-        rows = await self._asked(lambda session: ledger.read(session, self.runbook.slug))
         row = next((s for s in rows if s.step == step_id), None)
-        skip = row.completed or 0 if row is not None and row.sha256 == step.sql.sha256 else 0
+        skip = (row.completed or 0) if row is not None else 0
+        if row is not None and row.undoing:
+            raise GateClosed(
+                NextAct("run_step", step_id, (f"the way back from {step_id} stopped half-way: R ends it",))
+            )
+        if row is not None and skip and row.sha256 != step.sql.sha256:
+            changed = f"{step.sql.name} changed after {skip} of its statements were done: roll {step_id} back first"
+            raise GateClosed(NextAct("run_step", step_id, (changed,)))
         job = Job(step.id, step.title, "forward", (step.id,), step.sql, step.transaction, step.safety, skip)
         if await self._work(job):
             pending = VerificationStatus.PENDING
@@ -287,34 +297,50 @@ class Run:
             await self._probe_phase("after")
 
     async def _work(self, job: Job) -> bool:
-        assert self._runner is not None
         # Only now: until something is to run, looking at a database leaves nothing in it.
-        await self._asked(ledger.create)
-        done = await self._runner.run(job)
+        await self._held.asked(ledger.create)
+        if self._held.stopping:
+            return False
+        try:
+            await self._held.runner.run(job)
+        except JournalFailed as failure:
+            # The disk cannot be told; those who look at the screen can, and the ledger is right in any case.
+            await self._held.asked(PgSession.fresh)
+            back = e.ScriptFailed(
+                e.now(), job.id, job.direction, job.steps, "error", "rolled_back", 0, None, str(failure)
+            )
+            self._recorder.tell(back)
+            self._recorder.tell(e.LedgerRead(e.now(), await self._held.ledger_rows()))
+            raise
         # What it left behind (a role, an advisory lock) goes now; a lost connection is noticed and renewed.
-        await self._asked(PgSession.fresh)
-        return done
+        await self._held.asked(PgSession.fresh)
+        wanted = StepStatus.APPLIED if job.direction == "forward" else StepStatus.ROLLED_BACK
+        return all(self.state.step(step).status is wanted for step in job.steps)
 
-    async def _take_baselines(self) -> None:
+    async def _take_baselines(self, step: str) -> None:
+        """Raises GateClosed where one cannot be had: after the step it could never be taken again."""
         for verification in self.runbook.verifications:
-            if verification.expect.kind is not Expectation.SAME_AS_BEFORE:
+            if self._held.stopping or verification.expect.kind is not Expectation.SAME_AS_BEFORE:
                 continue
-            answer = await self._asked(partial(verify.ask, script=verification.sql, safety=self.runbook.safety))
+            answer = await self._held.asked(partial(verify.ask, script=verification.sql, safety=self.runbook.safety))
             error = answer.error.message if answer.error else None
             await self.record(e.BaselineTaken(e.now(), verification.id, answer.table.rows, error))
+            if error is not None:
+                gate = f"no baseline for \u201c{verification.title}\u201d: {error}"
+                raise GateClosed(NextAct("run_step", step, (gate,)))
 
     async def cancel(self) -> bool:
-        """Asks the script in hand to stop; its end comes as an event. False when there is nothing to stop."""
-        return self._runner is not None and self._runner.cancel()
+        """Asks what is under way to stop; its end comes as events. False when nothing could be stopped."""
+        return self._grip is not None and await self._grip.cancel()
 
     async def verify(self, *ids: str) -> None:
         """Runs these verifications, or all whose moment has come. Raises Busy."""
-        async with self._turn.now():
+        async with self._held.turn():
             await self._verify(*(ids or tuple(v.plan.id for v in self.state.due)))
 
     async def _verify(self, *ids: str) -> None:
         for wanted in ids:
-            if self._closing:
+            if self._held.stopping:
                 return
             await self._verify_one(self.runbook.verification(wanted))
 
@@ -323,9 +349,11 @@ class Run:
         taken = self.state.baselines.get(verification.id)
         baseline = None if taken is None or taken.error is not None else taken.rows
         try:
-            finished = await self._asked(
+            finished = await self._held.asked(
                 lambda session: verify.run(session, verification, self.runbook.safety, baseline)
             )
+        except StatementFailed as failure:
+            finished = verify.unanswered(verification, baseline, str(failure))
         except (ConnectionLost, CannotConnect) as lost:
             await self.record(verify.unanswered(verification, baseline, str(lost)))
             raise
@@ -342,33 +370,44 @@ class Run:
 
     async def roll_back(self, plan: RollbackPlan) -> None:
         """Cancels what is in flight, runs the plan's scripts, then the verifications that judge it."""
-        await self.cancel()
-        async with self._turn.next():
+        async with self._held.interrupt():
             # What was in flight may have been committed in the meantime.
             plan = rollback.way_back(self.runbook, self.state, plan.to)
             scripts = tuple(script.id for script in plan.scripts)
             await self.record(e.RollbackPlanned(e.now(), self.operator, scripts, plan.undoes, plan.to))
-            for script in plan.scripts:
-                job = Job(
-                    script.id,
-                    script.title,
-                    "back",
-                    script.undoes,
-                    script.sql,
-                    script.transaction,
-                    rollback.patience(self.runbook, script),
-                )
-                if not await self._work(job):
-                    await self.record(e.RollbackFinished(e.now(), False))
-                    return
-            await self.record(e.RollbackFinished(e.now(), True))
-            await self._verify(*plan.verifications)
+            done = False
+            try:
+                done = await self._take_back(plan)
+            finally:
+                await self.record(e.RollbackFinished(e.now(), done))
+            if done:
+                await self._verify(*plan.verifications)
+
+    async def _take_back(self, plan: RollbackPlan) -> bool:
+        for script in plan.scripts:
+            rows = {row.step: row for row in await self._held.ledger_rows()}
+            row = rows.get(script.undoes[0])
+            half = row is not None and row.undoing and row.sha256 == script.sql.sha256
+            job = Job(
+                script.id,
+                script.title,
+                "back",
+                script.undoes,
+                script.sql,
+                script.transaction,
+                rollback.patience(self.runbook, script),
+                (row.completed or 0) if row is not None and half else 0,
+            )
+            if not await self._work(job):
+                return False
+        return True
 
     # Other sessions
 
     async def preview_signal(self, pid: int) -> SignalPreview:
         """Looks at a session closely. Raises SessionGone, StatementFailed, ConnectionLost."""
-        connections = self._open_connections
+        connections = self._held.connections
+        await connections.hold(self.runbook.slug)
         ours = set(connections.pids)
         if self._sampler is not None and self._sampler.backend_pid is not None:
             ours.add(self._sampler.backend_pid)
@@ -378,7 +417,7 @@ class Run:
         """Cancels or terminates exactly the session that was previewed, and records what came of it."""
         seen = preview.session
         try:
-            done = await operator.signal(self._open_connections.operator, preview, action)
+            done = await operator.signal(self._held.connections.operator, preview, action)
         except StatementFailed as failure:
             done = operator.Signalled(False, False, failure.error.message)
         session = f"{seen.application_name or 'no name'} as {seen.user} from {seen.client or 'unknown'}"
@@ -386,41 +425,11 @@ class Run:
             e.SessionSignalled(e.now(), seen.pid, action, self.operator, session, done.sent, done.gone, done.message)
         )
 
-    # Keeping hold of the database
-
     @property
-    def _open_connections(self) -> Connections:
-        if self._connections is None:
+    def _held(self) -> Grip:
+        if self._grip is None:
             raise RuntimeError("the run is not open")
-        return self._connections
-
-    async def _ledger_rows(self) -> tuple[e.LedgerStep, ...]:
-        return await ledger.read(self._open_connections.runner, self.runbook.slug)
-
-    async def _asked(self, ask: Callable[[PgSession], Awaitable[_Answer]]) -> _Answer:
-        """Asks on the runner's connection what changes nothing: if that is lost, once more on a new one."""
-        try:
-            return await ask(self._open_connections.runner)
-        except ConnectionLost:
-            await self._reconnect()
-            return await ask(self._open_connections.runner)
-
-    async def _reconnect(self) -> None:
-        """A new runner connection, and the truth from the ledger. Raises CannotConnect after a minute of trying."""
-        session = await self._open_connections.renew_runner()
-        self._runner = Runner(session, self._signature, self.record)
-        await self._read_ledger(self.state.unanswered_commit)
-
-    async def _read_ledger(self, unanswered: e.CommitIntended | None) -> None:
-        """Sets the state right; a COMMIT without an answer is waited for while its old session still lives."""
-        while unanswered is not None:
-            answer = await self._open_connections.runner.query(
-                load("operator/commit"), {"transaction_id": unanswered.transaction_id}
-            )
-            if answer.rows[0][0] != "in progress":
-                break
-            await asyncio.sleep(_LOOK_EVERY)
-        await self.record(e.LedgerRead(e.now(), await self._ledger_rows()))
+        return self._grip
 
 
 def _login() -> str:

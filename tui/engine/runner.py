@@ -8,15 +8,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from tui.postgres.rows import PgError
+from tui.postgres.queries import load
+from tui.postgres.rows import PgError, without_passwords
 from tui.postgres.session import ConnectionLost, PgSession, Result, StatementFailed
 from tui.runbook.model import Safety, Script
 from tui.runbook.statements import Statement, command_tag
 
 from . import events as e
 from . import ledger
+from .connections import LOCK_SPACE
 from .guard import judge
 from .journal import JournalFailed
+from .notices import Notices
 from .sample import Sample
 from .waits import WaitWatch
 
@@ -81,8 +84,8 @@ class Runner:
         self._statement_over = asyncio.Event()
         self._completed = 0
         self._cancelling: set[asyncio.Task[None]] = set()
-        self._notices: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-        session.on_notice(lambda severity, message: self._notices.put_nowait((severity, message)))
+        self._notices = Notices(emit)
+        session.on_notice(self._notices.hear)
 
     @property
     def busy(self) -> bool:
@@ -106,7 +109,7 @@ class Runner:
         if self._in_statement:
             self._waits.see(sample)
         trip = judge(sample.tree, self._job.safety)
-        if trip is not None and self._in_statement:
+        if trip is not None:
             self._stop(_Stop("locks", trip.detail, give_back="guard"))
 
     def _stop(self, stop: _Stop) -> None:
@@ -141,6 +144,12 @@ class Runner:
                 except ConnectionLost as lost:
                     await self._lost(job, lost)
                     return False
+                except JournalFailed:
+                    raise
+                except Exception as fault:
+                    # Nobody foresaw it; the connection was closed over it, so that the server holds nothing of the try.
+                    await self._failed(job, "error", None, f"{type(fault).__name__}: {fault}")
+                    return False
                 else:
                     return True
             return False
@@ -162,7 +171,8 @@ class Runner:
             try:
                 await asyncio.wait_for(self._wake.wait(), pause)
             except TimeoutError:
-                return True
+                if self._asked is None:
+                    return True
             stop = self._asked or stop
         message = stop.message
         if stop.give_back is not None and last:
@@ -214,9 +224,7 @@ class Runner:
     async def _try(self, job: Job, attempt: int) -> None:
         begun = time.monotonic()
         statements = job.script.statements
-        while not self._notices.empty():
-            # Of a probe, a verification or a ROLLBACK since the last script: not this one's.
-            self._notices.get_nowait()
+        self._notices.forget()
         await self._emit(
             e.ScriptStarted(
                 e.now(),
@@ -236,11 +244,13 @@ class Runner:
         else:
             await self._by_statement(job, begun)
         await self._emit(e.ScriptDone(e.now(), job.id, job.direction, job.steps, time.monotonic() - begun))
+        await self._notices.tell_rest(job.id)
 
     async def _in_transaction(self, job: Job, begun: float) -> None:
         session, safety = self._session, job.safety
         try:
             await session.fresh()
+            await self._alone()
             await session.execute("BEGIN")
             await session.execute(f"SET LOCAL lock_timeout = {_milliseconds(safety.lock_timeout)}")
             await session.execute(f"SET LOCAL statement_timeout = {_milliseconds(safety.statement_timeout)}")
@@ -253,10 +263,7 @@ class Runner:
             self._committing = True
             await self._settle_cancels()
             await self._emit(e.CommitIntended(e.now(), job.id, job.direction, transaction_id))
-            try:
-                committed = await session.execute("COMMIT")
-            finally:
-                await self._drain_notices(job)
+            committed = await session.execute("COMMIT")
             if committed.status != "COMMIT":
                 raise _Stop("error", f"the server answered COMMIT with {committed.status}")
         except (StatementFailed, _Stop) as failure:
@@ -264,9 +271,21 @@ class Runner:
             await self._settle_cancels()
             await session.execute("ROLLBACK")
             raise self._as_stop(failure) from None
-        except JournalFailed:
-            await session.execute("ROLLBACK")
+        except BaseException:
+            # Whatever it was, no transaction of ours stays open: without its session the server rolls it back.
+            await session.close()
             raise
+
+    async def _alone(self) -> None:
+        """Nobody else runs a script of this runbook here: not a console that was killed and whose session still lives.
+
+        The operator's lock cannot tell that, as it belongs to another session.
+        """
+        keys = {"space": LOCK_SPACE + 1, "runbook": self._signature.runbook}
+        got = await self._session.query(load("operator/alone"), keys)
+        if got.rows[0][0] != "t":
+            reason = "another session of Lockstep still runs a script of this runbook"
+            raise _Stop("locks", reason, give_back="lock_timeout")
 
     async def _as_ourselves(self) -> None:
         # The script may have changed role or user for its own purposes.
@@ -292,6 +311,7 @@ class Runner:
         session = self._session
         try:
             await session.fresh()
+            await self._alone()
             # lock_timeout would leave an invalid index behind a CONCURRENTLY: there the guard alone protects.
             await session.execute("SET lock_timeout = 0")
             await session.execute(f"SET statement_timeout = {_milliseconds(job.safety.statement_timeout)}")
@@ -304,14 +324,19 @@ class Runner:
             self._committing = True
             await self._progress(job, None, begun)
         except (StatementFailed, _Stop) as failure:
+            self._committing = False
             await self._settle_cancels()
             await session.execute("ROLLBACK")
             if self._completed:
-                await self._progress(job, self._completed, begun)
+                with suppress(StatementFailed):
+                    await self._progress(job, self._completed, begun)
             raise self._as_stop(failure) from None
+        except BaseException:
+            await session.close()
+            raise
 
     async def _progress(self, job: Job, statement: int | None, begun: float) -> None:
-        await self._session.execute("BEGIN")
+        await self._session.execute("BEGIN READ WRITE")
         await self._as_ourselves()
         await ledger.record(
             self._session,
@@ -329,11 +354,12 @@ class Runner:
         if self._asked is not None:
             raise self._asked
         sql = statement.text
-        await self._emit(e.StatementStarted(e.now(), job.id, index, statement.line, command_tag(statement), sql))
+        shown = without_passwords(sql)
+        await self._emit(e.StatementStarted(e.now(), job.id, index, statement.line, command_tag(statement), shown))
         if self._asked is not None:
             raise self._asked
         started = time.monotonic()
-        notices = asyncio.create_task(self._tell_notices(job))
+        notices = asyncio.create_task(self._notices.tell(job.id))
         self._in_statement = True
         self._statement_over.clear()
         try:
@@ -359,23 +385,12 @@ class Runner:
             self._statement_over.set()
             notices.cancel()
             await asyncio.gather(notices, return_exceptions=True)
-            await self._drain_notices(job)
+            await self._notices.tell_rest(job.id)
             waited = self._waits.take()
             if waited is not None:
                 await self._emit(waited.event(job.id, index))
         seconds = time.monotonic() - started
         await self._emit(e.StatementFinished(e.now(), job.id, index, seconds, result.rows, result.status))
-
-    async def _tell_notices(self, job: Job) -> None:
-        while True:
-            severity, message = await self._notices.get()
-            # A cancelled emit must not lose the notice between queue and disk.
-            await asyncio.shield(self._emit(e.NoticeRaised(e.now(), job.id, severity, message)))
-
-    async def _drain_notices(self, job: Job) -> None:
-        while not self._notices.empty():
-            severity, message = self._notices.get_nowait()
-            await self._emit(e.NoticeRaised(e.now(), job.id, severity, message))
 
     async def _settle_cancels(self) -> None:
         """A cancel request still under way could hit the next statement: wait until it is delivered."""

@@ -85,8 +85,7 @@ class Sampler:
                 self._monitor.hang_up()
             else:
                 look.cancel()
-            with suppress(asyncio.CancelledError):
-                await look
+            await asyncio.gather(look, return_exceptions=True)
             raise
 
     def _sample(self, look: Look) -> Sample:

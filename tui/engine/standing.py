@@ -50,7 +50,10 @@ class ItemState:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """A step. ``seconds`` is how long the script took that brought it where it stands."""
+    """A step. ``seconds`` is how long the script took that brought it where it stands.
+
+    ``completed`` is set where a script outside a transaction stopped: so many of its statements are in the database.
+    """
 
     plan: e.PlannedStep
     status: StepStatus = StepStatus.PENDING
@@ -58,6 +61,12 @@ class StepState:
     at: datetime | None = None
     operator: str = ""
     message: str = ""
+    completed: int | None = None
+
+    @property
+    def present(self) -> bool:
+        """The database holds something of it, whole or in part."""
+        return self.status is StepStatus.APPLIED or bool(self.completed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,11 @@ class RunState:
         return tuple(s.plan.id for s in self.steps if s.status is StepStatus.APPLIED)
 
     @property
+    def present(self) -> tuple[str, ...]:
+        """The ids of the steps of which the database holds something, in order: what there is to take back."""
+        return tuple(s.plan.id for s in self.steps if s.present)
+
+    @property
     def window_ends_at(self) -> datetime | None:
         if self.window_opened_at is None or self.opened is None:
             return None
@@ -68,7 +73,7 @@ class RunState:
     @property
     def rolled_back(self) -> bool:
         """A rollback took back everything that was applied."""
-        return self.rollback is not None and self.rollback_ok is True and not self.applied
+        return self.rollback is not None and self.rollback_ok is True and not self.present
 
     @property
     def busy(self) -> bool:
@@ -114,7 +119,8 @@ class RunState:
             return 5
         failed = any(s.status is StepStatus.FAILED for s in self.steps)
         red = any(v.status is VerificationStatus.FAILED for v in self.due)
-        return 1 if failed or red or self.rollback_ok is False else 0
+        unfinished = self.rollback is not None and self.rollback_ok is not True
+        return 1 if failed or red or unfinished else 0
 
     def next_act(self) -> NextAct:
         """What going on means now, and which gates are closed."""
@@ -215,17 +221,23 @@ def _ledger(state: RunState, event: e.LedgerRead) -> RunState:
                 StepStatus.ROLLED_BACK,
                 StepStatus.IN_DOUBT,
             )
-            steps.append(replace(step, status=StepStatus.PENDING) if lost else step)
+            steps.append(replace(step, status=StepStatus.PENDING, completed=None) if lost else step)
             continue
         if row.completed is not None:
             stopped = f"stopped after {row.completed} of {step.plan.statements} statements"
-            steps.append(replace(step, status=StepStatus.FAILED, message=step.message or stopped))
+            if row.undoing:
+                stopped = f"its way back stopped after {row.completed} statements"
+            # A way back that stopped half-way leaves something of the step, however little of it was done.
+            completed = max(1, row.completed) if row.undoing else row.completed
+            message = step.message or stopped
+            steps.append(replace(step, status=StepStatus.FAILED, message=message, completed=completed))
             continue
         if not row.applied and step.status is StepStatus.FAILED:
             steps.append(step)
             continue
         status = StepStatus.APPLIED if row.applied else StepStatus.ROLLED_BACK
-        steps.append(replace(step, status=status, seconds=row.seconds, at=row.at, operator=row.operator, message=""))
+        told = {"seconds": row.seconds, "at": row.at, "operator": row.operator}
+        steps.append(replace(step, status=status, message="", completed=None, **told))  # type: ignore[arg-type]
     applied = {s.plan.id for s in steps if s.status is StepStatus.APPLIED}
     verifications = tuple(
         v if v.plan.after in applied or v.plan.after in ("end", "back") else _reset(v) for v in state.verifications
@@ -252,7 +264,7 @@ def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
     status = StepStatus.APPLIED if forward else StepStatus.ROLLED_BACK
     steps, verifications = state.steps, state.verifications
     for step in event.steps:
-        steps = _swap(steps, step, status=status, seconds=event.seconds, at=event.at, message="")
+        steps = _swap(steps, step, status=status, seconds=event.seconds, at=event.at, message="", completed=None)
     touched = {*event.steps, "end", "back"}
     verifications = tuple(_reset(v) if v.plan.after in touched else v for v in verifications)
     script = state.script and replace(state.script, phase="done", seconds=event.seconds)
@@ -268,17 +280,19 @@ def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
 
 
 def _script_failed(state: RunState, event: e.ScriptFailed) -> RunState:
+    completed = None
     if event.outcome == "in_doubt":
         status = StepStatus.IN_DOUBT
+    elif event.outcome == "partial":
+        status, completed = StepStatus.FAILED, event.completed
     elif event.direction == "forward":
         # A cancelled step that left nothing behind is simply to come again.
-        clean = event.reason == "cancelled" and event.outcome == "rolled_back"
-        status = StepStatus.PENDING if clean else StepStatus.FAILED
+        status = StepStatus.PENDING if event.reason == "cancelled" else StepStatus.FAILED
     else:
         status = StepStatus.APPLIED
     steps = state.steps
     for step in event.steps:
-        steps = _swap(steps, step, status=status, at=event.at, message=event.message)
+        steps = _swap(steps, step, status=status, at=event.at, message=event.message, completed=completed)
     script = state.script and replace(state.script, phase="failed", failure=event)
     return replace(state, steps=steps, script=script)
 
@@ -332,10 +346,17 @@ def _fold(state: RunState, event: e.Event) -> RunState:
         case e.ItemTicked():
             changes = {"done": event.done, "operator": event.operator, "at": event.at, "note": event.note}
             return replace(state, items=_swap(state.items, event.item, **changes))
+        case e.ItemsAsked():
+            asked = set(event.items)
+            return replace(
+                state, items=tuple(replace(i, asking=True) if i.plan.id in asked else i for i in state.items)
+            )
         case e.ItemProbed():
             return replace(
                 state,
-                items=_swap(state.items, event.item, done=event.ok, probe=event, at=event.at, operator="probe"),
+                items=_swap(
+                    state.items, event.item, done=event.ok, probe=event, asking=False, at=event.at, operator="probe"
+                ),
             )
         case e.GateOverridden():
             return _overridden(state, event)

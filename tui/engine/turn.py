@@ -14,6 +14,7 @@ class Turn:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
+        self._waiting = 0
 
     @property
     def taken(self) -> bool:
@@ -22,7 +23,7 @@ class Turn:
     @asynccontextmanager
     async def now(self) -> AsyncIterator[None]:
         """The turn, at once or not at all: a key pressed twice must not queue a second act. Raises Busy."""
-        if self._lock.locked():
+        if self._lock.locked() or self._waiting:
             raise Busy("something is under way; wait for it or cancel it")
         async with self._lock:
             yield
@@ -30,9 +31,16 @@ class Turn:
     @asynccontextmanager
     async def next(self) -> AsyncIterator[None]:
         """The turn, once whoever has it is done."""
-        async with self._lock:
+        await self.keep()
+        try:
             yield
+        finally:
+            self._lock.release()
 
     async def keep(self) -> None:
-        """Takes the turn for good: nothing begins any more."""
-        await self._lock.acquire()
+        """Takes the turn, once whoever has it is done, and for good: nothing begins any more."""
+        self._waiting += 1
+        try:
+            await self._lock.acquire()
+        finally:
+            self._waiting -= 1

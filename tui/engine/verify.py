@@ -41,7 +41,7 @@ async def ask(session: PgSession, script: Script, safety: Safety) -> Answer:
     Raises ConnectionLost.
     """
     started = time.monotonic()
-    table, error = Table((), (), 0), None
+    table, error = Table((), ()), None
     await session.fresh()
     await session.execute("BEGIN READ ONLY")
     try:
@@ -72,7 +72,7 @@ async def run(
         verdict.found,
         answer.table.columns,
         shown,
-        answer.table.count,
+        len(answer.table.rows),
         answer.seconds,
         answer.error,
     )

@@ -26,9 +26,9 @@ OPTIONS = {
     "idle_in_transaction_session_timeout": "5000",
     "jit": "off",
     "TimeZone": "UTC",
-    # Sessions of other databases show their text in other encodings: conversion would fail on it, we replace.
-    "client_encoding": "SQL_ASCII",
 }
+_ENCODING = "SQL_ASCII"
+"""Sessions of other databases show their text in other encodings: conversion would fail on it, we replace."""
 _CONNECT_TIMEOUT = "3"
 _ANSWER_WITHIN = 5.0
 """Seconds until a connection that says nothing is taken for dead; the server's own timeouts are far shorter."""
@@ -261,7 +261,9 @@ class Monitor:
             return False
         await self.close()
         try:
-            connection = await connect(self._dsn, application_name=APPLICATION_NAME, options=OPTIONS)
+            connection = await connect(
+                self._dsn, application_name=APPLICATION_NAME, options=OPTIONS, client_encoding=_ENCODING
+            )
         except CannotConnect as error:
             self._lose(str(error))
             return False

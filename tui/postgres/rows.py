@@ -4,6 +4,7 @@ application_name, query and every name are in other people's hands: control and 
 Cf: escape sequences, bidirectional overrides, zero-width characters) never get past this module.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ _ONE_LINE = _Table({"\n": " ", "\t": " ", "\r": ""})
 _LINES = _Table({"\n": "\n", "\t": "\t", "\r": ""})
 
 
+_PASSWORD = re.compile(r"(\bPASSWORD\s+)(?:E?'(?:[^'\\]|''|\\.)*'|\$(\w*)\$.*?\$\2\$)", re.IGNORECASE | re.DOTALL)
+
+
 def safe(text: str, *, lines: bool = False) -> str:
     """The text with every control and format character shown as ``·``.
 
@@ -35,6 +39,11 @@ def safe(text: str, *, lines: bool = False) -> str:
     if text.isascii() and text.isprintable():
         return text
     return text.translate(_LINES if lines else _ONE_LINE)
+
+
+def without_passwords(statement: str) -> str:
+    """The statement with the literal after PASSWORD as ``'***'``: journals and screens hold no role's password."""
+    return _PASSWORD.sub(r"\1'***'", statement)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -83,11 +82,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A query's answer as text, as psql shows it; ``rows`` at most as many as were asked for, ``count`` all."""
+    """A query's answer as text, as psql shows it."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | None, ...], ...]
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +98,24 @@ class Server:
     user: str
     version: int
     system_identifier: int | None
+    database_oid: int
 
 
 async def connect(
-    dsn: Dsn, *, application_name: str, options: Mapping[str, str] | None = None
+    dsn: Dsn, *, application_name: str, options: Mapping[str, str] | None = None, client_encoding: str = "UTF8"
 ) -> psycopg.AsyncConnection[tuple[object, ...]]:
     """An autocommit connection under this application_name, with settings given at its start.
 
+    ``client_encoding`` goes before what DSN and environment say: we send UTF-8, and the server must know.
     Raises CannotConnect.
     """
     settings = "".join(f" -c {name}={value}" for name, value in (options or {}).items())
     given = dsn.get("options") or os.environ.get("PGOPTIONS", "")
-    parameters = {"application_name": application_name, "options": f"{given}{settings}".strip()}
+    parameters = {
+        "application_name": application_name,
+        "options": f"{given}{settings}".strip(),
+        "client_encoding": client_encoding,
+    }
     if dsn.get("connect_timeout") is None and "PGCONNECT_TIMEOUT" not in os.environ:
         parameters["connect_timeout"] = str(CONNECT_TIMEOUT)
     try:
@@ -129,6 +133,7 @@ class PgSession:
     def __init__(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
         self._connection = connection
         self.backend_pid: int = connection.info.backend_pid
+        self._refused: set[str] = set()
 
     @classmethod
     async def open(cls, dsn: Dsn, *, application_name: str, options: Mapping[str, str] | None = None) -> Self:
@@ -139,12 +144,19 @@ class PgSession:
         """The session as psql would find it at the start of a script: no role, setting or temporary table of before."""
         await self.execute("DISCARD ALL")
         # Where the server's platform can, it notices within a second that we died, and lets go of our locks.
-        with suppress(StatementFailed):
-            await self.execute("SET client_connection_check_interval = '1s'")
+        await self._set_where_allowed("client_connection_check_interval", "1s")
         # Where we may (superuser, or SET granted), we look for a deadlock before the application's sessions do, and so
         # are the ones who give way.
-        with suppress(StatementFailed):
-            await self.execute("SET deadlock_timeout = '100ms'")
+        await self._set_where_allowed("deadlock_timeout", "100ms")
+
+    async def _set_where_allowed(self, name: str, value: str) -> None:
+        """Tried once: a refusal is an ERROR in the server's log, and must not be there at every script."""
+        if name in self._refused:
+            return
+        try:
+            await self.execute(f"SET {name} = '{value}'")
+        except StatementFailed:
+            self._refused.add(name)
 
     @property
     def lost(self) -> bool:
@@ -165,6 +177,7 @@ class PgSession:
             identifier = int(answer.rows[0][0] or 0) or None
         except StatementFailed:
             identifier = None
+        oid = await self.query("SELECT oid FROM pg_database WHERE datname = current_database()")
         local = not info.host or info.host.startswith("/")
         return Server(
             "localhost" if local else safe(info.host),
@@ -173,6 +186,7 @@ class PgSession:
             info.user,
             info.server_version,
             identifier,
+            int(oid.rows[0][0] or 0),
         )
 
     async def execute(self, text: str | bytes, parameters: Mapping[str, object] | None = None) -> Result:
@@ -180,24 +194,21 @@ class PgSession:
         cursor = await self._run(text, parameters)
         return Result(cursor.statusmessage or "", _count(cursor.statusmessage))
 
-    async def query(
-        self, text: str | bytes, parameters: Mapping[str, object] | None = None, limit: int | None = None
-    ) -> Table:
+    async def query(self, text: str | bytes, parameters: Mapping[str, object] | None = None) -> Table:
         """Runs one statement and reads its rows as text; raises StatementFailed or ConnectionLost."""
         cursor = await self._run(text, parameters)
         result = cursor.pgresult
         if result is None or result.status != ExecStatus.TUPLES_OK:
-            return Table((), (), 0)
-        shown = result.ntuples if limit is None else min(limit, result.ntuples)
+            return Table((), ())
         columns = tuple(safe((result.fname(c) or b"").decode(errors="replace")) for c in range(result.nfields))
         rows = tuple(
             tuple(
                 None if (value := result.get_value(r, c)) is None else value.decode(errors="replace")
                 for c in range(result.nfields)
             )
-            for r in range(shown)
+            for r in range(result.ntuples)
         )
-        return Table(columns, rows, result.ntuples)
+        return Table(columns, rows)
 
     async def copy_in(self, text: str, data: str) -> Result:
         """Runs a COPY … FROM stdin with its data; raises StatementFailed or ConnectionLost."""
@@ -238,7 +249,7 @@ class PgSession:
             raise self._failure(error, text) from None
 
     def _failure(self, error: psycopg.Error, text: str | bytes) -> Exception:
-        if self.lost or error.sqlstate is None:
+        if self.lost:
             return ConnectionLost(safe(str(error).strip()))
         return StatementFailed(_pg_error(error, text))
 

@@ -49,7 +49,7 @@ async def go_on(console: Asker, run: "Run") -> None:
     match act.kind:
         case "confirm_production":
             await confirm_production(console, run)
-        case "busy" | "resolve" | "finished":
+        case "busy" | "finished":
             return
         case _ if act.gates:
             await through_gate(console, run, act)

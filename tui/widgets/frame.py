@@ -105,7 +105,7 @@ class KeyBar(Lines):
     def _content(self, width: int) -> list[Line]:
         hints = list(self._hints)
         gap = "   "
-        while hints and sum(_cells(h) + len(gap) for h in hints) > width:
+        while hints and 1 + sum(_cells(h) + len(gap) for h in hints) > width:
             if gap == "   ":
                 gap = "  "
                 continue

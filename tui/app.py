@@ -206,7 +206,7 @@ class LockstepApp(App[int]):
 
     async def _leave_if_sure(self) -> None:
         if await flows.may_leave(self.console_screen):
-            await self._leave("the operator quit", self.engine.state.exit_code)
+            await self._leave("the operator quit", None)
 
     @on(TerminalGone)
     def _terminal_gone(self) -> None:
@@ -216,16 +216,22 @@ class LockstepApp(App[int]):
         if not self._leaving:
             self.run_worker(self._leave(number.name, 128 + number), group="signal-leave", exit_on_error=False)
 
-    async def _leave(self, reason: str, code: int) -> None:
-        """Cancels what is in flight and lets go; a server that does not answer is not waited for longer than 20 s."""
+    async def _leave(self, reason: str, code: int | None) -> None:
+        """Cancels what is in flight and lets go; a server that does not answer is not waited for longer than 20 s.
+
+        Without a ``code`` the run says it, once what was in flight has come to its end.
+        """
         self._leaving = True
         try:
             async with asyncio.timeout(_CLOSES_WITHIN):
-                await self.engine.close(reason, code)
+                await self.engine.close(reason, code if code is not None else self.engine.state.exit_code)
+        except TimeoutError:
+            self.console_screen.say("the server does not answer: left without its word", bad=True)
         except Exception as failure:
             self.failure = failure
         finally:
-            self.exit(code, return_code=code)
+            ended = code if code is not None else self.engine.state.exit_code
+            self.exit(ended, return_code=ended)
 
     def on_unmount(self) -> None:
         loop = asyncio.get_running_loop()

@@ -217,9 +217,7 @@ def verify(runbook: str, dsn: str, operator: str | None, as_json: bool) -> int:
 
     async def act(run: "Run") -> int:
         if not run.state.due:
-            raise GateClosed(
-                NextAct("run_verifications", gates=("no step is applied, so there is nothing to verify",))
-            )
+            raise GateClosed(NextAct("run_verifications", gates=("no step is applied, so there is nothing to verify",)))
         await run.verify()
         return run.state.exit_code
 

@@ -687,7 +687,7 @@ async def test_without_its_baseline_no_step_begins(tmp_path: Path, database: str
     book = write(tmp_path, {"1": "CREATE TABLE later ()"}, more=more)
     async with opened(book, database) as live:
         await live.run.go_on()
-        with pytest.raises(GateClosed, match='no baseline for .*relation "later" does not exist'):
+        with pytest.raises(GateClosed, match=r'no baseline for .*relation "later" does not exist'):
             await live.run.go_on()
         assert not live.all(e.ScriptStarted)
         execute(database, "CREATE TABLE later (a int)", "ALTER TABLE t RENAME TO u")

@@ -53,7 +53,10 @@ def test_the_pauses_grow_and_end_growing() -> None:
 
 
 async def test_it_goes_through_after_the_holder_leaves(tmp_path: Path, table: str, at_once: None) -> None:
-    async with holding(table) as holder, opened(write(tmp_path, {"1": ALTER}, safety=safety()), table) as live:
+    async with (
+        holding(table) as holder,
+        opened(write(tmp_path, {"1": ALTER}, safety=safety(lock_timeout='"600ms"')), table) as live,
+    ):
         going = asyncio.create_task(live.to_end())
         await live.until(e.ScriptStarted, lambda s: s.attempt == 3)
         await holder.rollback()
@@ -62,7 +65,7 @@ async def test_it_goes_through_after_the_holder_leaves(tmp_path: Path, table: st
         assert [s.attempt for s in started] == list(range(1, len(started) + 1))
         assert {s.tries for s in started} == {11}
         assert [g.attempt for g in given] == list(range(1, len(started)))
-        assert {(g.reason, g.detail) for g in given} == {("lock_timeout", "no lock within 0.2 s")}
+        assert {(g.reason, g.detail) for g in given} == {("lock_timeout", "no lock within 0.6 s")}
         assert one(table, "SELECT count(*) FROM lockstep.act") == 1
         # The newest moment of every wait: who stood in our way, and what we wanted.
         waits = live.all(e.LockWaited)

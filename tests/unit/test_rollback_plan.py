@@ -59,7 +59,7 @@ def book(path: Path, back: dict[str, str] | None = None, more: str = SHARED, **k
 
 
 def state(runbook: Runbook, *applied: str, then: tuple[e.Event, ...] = ()) -> RunState:
-    server = Server("db1", 5432, "app", "dba", 160014, 7)
+    server = Server("db1", 5432, "app", "dba", 160014, 7, 16384)
     begun = opening(runbook, "r1", target_of(runbook, server, asked=False), "dba1", "ops1")
     rows = tuple(e.LedgerStep(step, True, e.now(), "dba1", 1.0, "") for step in applied)
     return fold([begun, e.LedgerRead(e.now(), rows), *then])

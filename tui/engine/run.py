@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from tui.postgres.rows import safe
 from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
@@ -28,9 +28,8 @@ from .sample import Sample
 from .sampler import Sampler
 from .state import NextAct, RunState, StepStatus, VerificationStatus
 
-_Answer = TypeVar("_Answer")
-
-_LOOK_EVERY = 0.2
+_SOON = 0.1
+"""Seconds after which a statement that still runs is looked at, before the sampler's next turn."""
 _CLOSES_WITHIN = 10.0
 """Seconds that closing waits for what is under way; a COMMIT without an answer is settled at the next opening."""
 
@@ -87,7 +86,15 @@ class Run:
     async def record(self, event: e.Event) -> None:
         """Journal first, then everybody else. Raises JournalFailed."""
         await self._recorder.record(event)
-        if isinstance(event, e.ScriptStarted) and self._sampler is not None:
+        if isinstance(event, e.StatementStarted):
+            asyncio.get_running_loop().call_later(_SOON, self._look_at, event)
+
+    def _look_at(self, statement: e.StatementStarted) -> None:
+        """A statement that is still running after a moment may wait for a lock: that is worth a look of its own."""
+        script = self.state.script
+        if script is None or script.statement is not statement or script.phase != "running":
+            return
+        if statement.index > len(script.finished) and self._sampler is not None:
             self._sampler.wake()
 
     def _see(self, sample: Sample) -> None:

@@ -1,7 +1,8 @@
 """Looks at a run without taking it in hand: nothing is written, nobody is kept out."""
 
+from tui.postgres.queries import load
 from tui.postgres.rows import safe
-from tui.postgres.session import Dsn, PgSession
+from tui.postgres.session import Dsn, PgSession, StatementFailed
 from tui.runbook.model import Runbook
 
 from . import events as e
@@ -20,8 +21,27 @@ async def look(runbook: Runbook, dsn: Dsn) -> RunState:
         state = fold(read(stored.path)) if stored is not None else RunState()
         operator = state.operator or safe(server.user)
         run = stored.opened.run if stored is not None else ""
+        script, unanswered = state.script, state.unanswered_commit
         state = state.apply(opening(runbook, run, target, operator, ""))
-        return state.apply(e.LedgerRead(e.now(), await ledger.read(session, runbook.slug)))
+        state = state.apply(e.LedgerRead(e.now(), await ledger.read(session, runbook.slug)))
+        if script is not None and unanswered is not None and await _under_way(session, unanswered):
+            told = "its COMMIT is still under way: ask again"
+            started = script.started
+            return state.apply(
+                e.ScriptFailed(
+                    e.now(), started.script, started.direction, started.steps, "connection", "in_doubt", 0, None, told
+                )
+            )
+        return state
+
+
+async def _under_way(session: PgSession, commit: e.CommitIntended) -> bool:
+    try:
+        answer = await session.query(load("operator/commit"), {"transaction_id": commit.transaction_id})
+    except StatementFailed:
+        # Another server than the one it was sent to.
+        return False
+    return answer.rows[0][0] == "in progress"
 
 
 def as_object(state: RunState) -> dict[str, object]:

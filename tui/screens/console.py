@@ -118,7 +118,9 @@ class ConsoleScreen(Screen[None]):
         """On a narrow screen the list takes the body: by the operator's wish, else until the window opens."""
         if self._list_wanted is not None:
             return self._list_wanted
-        return self.state.window_opened_at is None and not self.state.busy
+        # Probes run while one ticks: hiding the list for them would take the focus from it.
+        script = self.state.script
+        return self.state.window_opened_at is None and (script is None or not script.active)
 
     # Data in
 

@@ -77,15 +77,38 @@ class Night:
 
     async def ready(self) -> None:
         """The console is open and its probes have answered."""
+        asked = [item.id for item in self.run.runbook.checklist if item.phase == "before" and item.sql is not None]
         await self.until(lambda: bool(self.run.state.items) and self.run.sample is not None)
-        await self.until(lambda: not self.run.state.busy and self.run.state.items[-1].plan.id != "")
+        await self.until(lambda: all(self.run.state.item(item).probe is not None for item in asked))
+        await asyncio.sleep(1)
 
     async def step(self, step: str) -> None:
         """``enter``, and the step through to its verifications."""
         await self.until(lambda: self.run.state.next_act().step == step)
         await asyncio.sleep(1)
         await self.pilot.press("enter")
-        await self.until(lambda: self.run.state.step(step).status is StepStatus.APPLIED and not self.run.state.busy)
+        while not self.applied(step):
+            await self.until(lambda: self.applied(step) or reported(self.run))
+            if not self.applied(step):
+                await self.terminate_blocker()
+
+    def applied(self, step: str) -> bool:
+        return self.run.state.step(step).status is StepStatus.APPLIED and not self.run.state.busy
+
+    async def terminate_blocker(self) -> None:
+        """``k``, and yes, if the blocker is still there by then."""
+        await self.pilot.press("k")
+        await self.pilot.pause(0.5)
+        if len(self.pilot.app.screen_stack) > 2:
+            await asyncio.sleep(1)
+            await self.pilot.press("right", "enter")
+            await self.pilot.pause(1)
+
+
+def reported(run: Run) -> bool:
+    """The report, back after its minute, is in the way again."""
+    names = [node.session.application_name for node in run.sample.tree.blockers if node.session] if run.sample else []
+    return "billing_report" in names and waits(run, 1.0)
 
 
 async def first_night(night: Night, on: Stage) -> None:
@@ -107,7 +130,7 @@ async def first_night(night: Night, on: Stage) -> None:
     await press("k")
     await night.until(lambda: len(night.pilot.app.screen_stack) > 2)
     await night.picture("terminate")
-    await press("right", "right", "enter")
+    await press("right", "enter")
     await night.until(lambda: bool(run.state.signals))
     await night.until(lambda: run.state.step("004").status is StepStatus.APPLIED and not run.state.busy)
     await night.step("005")

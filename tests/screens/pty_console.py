@@ -63,7 +63,7 @@ class Terminal:
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         environment |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
         command = ["-m", "tui", *arguments]
-        self.process = pexpect.spawn(
+        self.process: pexpect.spawn[bytes] = pexpect.spawn(
             sys.executable, command, dimensions=(lines, columns), env=environment, timeout=30, encoding=None
         )
         self._begun = termios.tcgetattr(self.process.child_fd)
@@ -213,9 +213,11 @@ class Terminal:
         if self.process.child_fd >= 0:
             with suppress(OSError):
                 self.process.close(force=True)
+        pid = self.process.pid
+        assert pid is not None
         with suppress(ProcessLookupError, ChildProcessError):
-            os.kill(self.process.pid, signal.SIGKILL)
-            os.waitpid(self.process.pid, 0)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 @contextmanager

@@ -143,7 +143,7 @@ def test_from_demo_to_rolled_back_on_a_small_screen(here: Place) -> None:
         run_step(console, "005")
         console.see("enter Run 006", timeout=60)
 
-        console.act_to_see("R", "Roll back to before 004?", "undoes 005, 004", "verify: 9 checks")
+        console.act_to_see("R", "Roll back to before 004?", "1. 005 Back from", "2. 004 Back from", "verify: 9 checks")
         console.answer("Roll back to before 004?", "enter")
         console.live(1)
         assert "RollbackPlanned" not in deeds()

@@ -167,7 +167,10 @@ class ConsoleScreen(Screen[None]):
         """Lead the eye to what has just come about; between such moments the cursor is the operator's."""
         outline = self.query_one(OutlinePane)
         match event:
+            case e.ScriptStarted(direction="back", attempt=1):
+                self.query_one("#step", Lines).scroll_home(animate=False)
             case e.ScriptStarted(direction="forward", attempt=1):
+                self.query_one("#step", Lines).scroll_home(animate=False)
                 self._lead(Key("step", event.script))
                 self._list_wanted = None
             case e.VerificationFinished(ok=False):
@@ -198,6 +201,8 @@ class ConsoleScreen(Screen[None]):
         red = [v.plan.id for v in self.state.due if v.status is VerificationStatus.FAILED]
         if red:
             self._lead(Key("verification", red[0]), chosen=True)
+        elif act.step is not None and act.gate_ids:
+            self._lead_to_gate()
         elif act.step is not None:
             self._lead(Key("step", act.step))
         elif self.state.window_opened_at is None:

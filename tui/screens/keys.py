@@ -48,9 +48,10 @@ def _can_note(view: View, key: Key | None) -> bool:
 
 
 def _can_roll_back(view: View, key: Key | None) -> bool:
-    script = view.script
-    going_back = script is not None and script.started.direction == "back"
-    return not going_back and (bool(view.state.applied) or script is not None)
+    script = view.state.script
+    active = script is not None and script.active
+    going_back = script is not None and active and script.started.direction == "back"
+    return not going_back and (bool(view.state.present) or active)
 
 
 def _can_verify(view: View, key: Key | None) -> bool:
@@ -58,7 +59,8 @@ def _can_verify(view: View, key: Key | None) -> bool:
 
 
 def _can_override(view: View, key: Key | None) -> bool:
-    return bool(view.state.next_act().gate_ids) and not view.state.busy
+    act = view.state.next_act()
+    return bool(act.gate_ids) and act.kind not in ("busy", "finished")
 
 
 def _enter(view: View) -> str:
@@ -76,6 +78,8 @@ def _enter(view: View) -> str:
             return f"Run {act.step} {again}".rstrip() + shut
         case "run_verifications":
             return "Verify"
+        case "resolve":
+            return "Ask the database"
         case _:
             return ""
 

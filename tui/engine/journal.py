@@ -1,6 +1,7 @@
 """The local record of a run: one event a line, fsynced before anybody hears of it; readable by its owner alone."""
 
 import asyncio
+import errno
 import os
 import secrets
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = -1
+        self._torn = False
 
     def open(self) -> None:
         """Makes the file, or takes it up again after its last whole line. Raises JournalFailed."""
@@ -55,6 +57,8 @@ class Journal:
             raise JournalFailed(f"cannot write the journal {self.path}: {error.strerror}") from None
 
     def _write(self, line: bytes) -> None:
+        if self._torn:
+            raise OSError(errno.EIO, "its last line is torn")
         whole = os.fstat(self._descriptor).st_size
         try:
             while line:
@@ -62,7 +66,10 @@ class Journal:
             os.fsync(self._descriptor)
         except OSError:
             # Half a line would swallow the next one: nobody was told of this event, so it goes.
-            os.ftruncate(self._descriptor, whole)
+            try:
+                os.ftruncate(self._descriptor, whole)
+            except OSError:
+                self._torn = True
             raise
 
     def close(self) -> None:

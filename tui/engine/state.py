@@ -119,7 +119,7 @@ class RunState:
             return 5
         failed = any(s.status is StepStatus.FAILED for s in self.steps)
         red = any(v.status is VerificationStatus.FAILED for v in self.due)
-        unfinished = self.rollback is not None and self.rollback_ok is not True
+        unfinished = self.rollback_ok is False or (self.rollback is not None and self.rollback_ok is None)
         return 1 if failed or red or unfinished else 0
 
     def next_act(self) -> NextAct:

@@ -186,7 +186,8 @@ class ConsoleScreen(Screen[None]):
         if was_busy and not self.state.busy:
             self._held.rest()
             self._before = None
-            if not self._failed():
+            # Probes end while the operator ticks: the cursor must not jump from under the next `space`.
+            if not self._failed() and not isinstance(event, e.ItemProbed):
                 self._lead_to_next()
         if outline.cursor is None:
             self._lead_to_next()

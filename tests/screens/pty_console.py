@@ -8,6 +8,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pexpect
 import pyte
@@ -206,8 +207,11 @@ class Terminal:
 
     def hang_up(self) -> None:
         """The terminal goes away, as when its window is closed."""
-        os.close(self.process.child_fd)
-        self.process.child_fd = -1
+        # By its file object: closed by number, it would be closed again when that object goes, whoever has it by then.
+        pty: Any = getattr(self.process, "ptyproc")  # noqa: B009 - its stubs do not know it
+        pty.fileobj.close()
+        pty.closed = self.process.closed = True
+        pty.fd = self.process.child_fd = -1
 
     def kill(self) -> None:
         if self.process.child_fd >= 0:

@@ -20,10 +20,11 @@ from textual.worker import Worker, WorkerState
 from tui.engine import events as e
 from tui.engine.journal import read
 from tui.engine.rollback import RollbackImpossible
-from tui.engine.run import GateClosed, Run
+from tui.engine.run import Run
 from tui.engine.sample import Sample
 from tui.engine.state import RunState, fold
 from tui.engine.turn import Busy
+from tui.engine.work import GateClosed
 from tui.screens import flows
 from tui.screens.commands import ConsoleCommands
 from tui.screens.console import ConsoleScreen

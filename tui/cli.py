@@ -46,12 +46,12 @@ def run(arguments: list[str]) -> int:
 
 def _known(error: Exception) -> tuple[str, int] | None:
     """The words and the exit code of an error that is not ours to be surprised by."""
-    from tui.engine.connections import OtherOperator
+    from tui.engine.connections import OtherOperator, WrongTarget
     from tui.engine.fixture import FixtureFailed
     from tui.engine.journal import JournalFailed
     from tui.engine.rollback import RollbackImpossible
-    from tui.engine.run import GateClosed, WrongTarget
     from tui.engine.turn import Busy
+    from tui.engine.work import GateClosed
     from tui.postgres.embedded import EmbeddedError
     from tui.postgres.session import CannotConnect, ConnectionLost, StatementFailed
     from tui.postgres.traffic import TrafficError
@@ -160,11 +160,14 @@ def check(runbook: str, dsn: str, as_json: bool) -> int:
 
 
 async def _misfits(runbook: "Runbook", dsn: str) -> list[str]:
-    from tui.engine.fit import changed_scripts, misfits
+    from tui.engine import changes, ledger
+    from tui.engine.fit import misfits
     from tui.postgres.session import Dsn, PgSession
 
     async with await PgSession.open(Dsn(dsn), application_name="lockstep check") as session:
-        return await misfits(session, await session.server(), runbook) + await changed_scripts(session, runbook)
+        found = await misfits(session, await session.server(), runbook)
+        rows = await ledger.read(session, runbook.slug)
+        return found + [changes.words(change) for change in changes.changes(runbook, rows)]
 
 
 @cli.command("run")
@@ -212,8 +215,8 @@ def run_(
 @_json
 def verify(runbook: str, dsn: str, operator: str | None, as_json: bool) -> int:
     """Run the verifications whose moment has come."""
-    from tui.engine.run import GateClosed
     from tui.engine.state import NextAct
+    from tui.engine.work import GateClosed
 
     async def act(run: "Run") -> int:
         if not run.state.due:

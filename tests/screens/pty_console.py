@@ -1,16 +1,18 @@
 """The real program in a real pseudo-terminal: its screen as lines, keys as an operator presses them."""
 
+import fcntl
 import os
 import re
+import select
 import signal
+import struct
+import subprocess
 import sys
 import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
 
-import pexpect
 import pyte
 
 from tui.engine import events as e
@@ -47,6 +49,8 @@ _AFTER_ESCAPE = 0.3  # seconds; what comes sooner after Escape is taken for one 
 _UNKNOWN = re.compile(rb"\x1b\[[<>=?][0-9;]*u")
 _MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 _COOKED = termios.ECHO | termios.ICANON | termios.ISIG
+# Standard input becomes the terminal of the session that it leads, as a login does it; then it is the program.
+_LOGIN = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 class Terminal:
@@ -54,6 +58,10 @@ class Terminal:
 
     def __init__(self, arguments: Sequence[str], size: tuple[int, int] = (120, 40)) -> None:
         columns, lines = size
+        self._master, slave = os.openpty()
+        os.set_blocking(self._master, False)
+        _set_size(slave, columns, lines)
+        self._begun = termios.tcgetattr(slave)
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self._modes: dict[int, bool] = {}
@@ -62,12 +70,17 @@ class Terminal:
         self._text = ""
         # What they say of a terminal's size would count for more than the terminal itself.
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-        environment |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
-        command = ["-m", "tui", *arguments]
-        self.process: pexpect.spawn[bytes] = pexpect.spawn(
-            sys.executable, command, dimensions=(lines, columns), env=environment, timeout=30, encoding=None
+        environment |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PYTHONFAULTHANDLER": "1"}
+        program = [sys.executable, "-m", "tui", *arguments]
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _LOGIN, *program],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            start_new_session=True,
         )
-        self._begun = termios.tcgetattr(self.process.child_fd)
+        os.close(slave)
 
     @property
     def lines(self) -> list[str]:
@@ -88,24 +101,27 @@ class Terminal:
     # Reading
 
     def _read(self, seconds: float) -> bool:
-        """Takes in what the program writes within this time; False once it has ended."""
+        """Takes in what the program writes within this time; False once nobody can write any more."""
+        if self._master < 0:
+            return False
         data = b""
-        try:
-            while len(data) < _AT_ONCE:
-                data += self.process.read_nonblocking(_AT_ONCE, 0 if data else seconds)
-        except pexpect.TIMEOUT:
-            pass
-        except (pexpect.EOF, OSError):
-            if not data:
-                return False
-        if not data:
-            return True
-        self._lines, self._text = [], ""
-        for numbers, switch in _MODE.findall(self._tail + data):
-            self._modes |= {int(number): switch == b"h" for number in numbers.split(b";")}
-        self._tail = data[-16:] if data[-16:].rfind(b"\x1b") >= 0 else b""
-        self._stream.feed(_UNKNOWN.sub(b"", data))
-        return True
+        open_ = True
+        while len(data) < _AT_ONCE and select.select([self._master], [], [], 0 if data else seconds)[0]:
+            try:
+                more = os.read(self._master, _AT_ONCE)
+            except OSError:  # how Linux says that the other end is closed
+                more = b""
+            data += more
+            if not more:
+                open_ = False
+                break
+        if data:
+            self._lines, self._text = [], ""
+            for numbers, switch in _MODE.findall(self._tail + data):
+                self._modes |= {int(number): switch == b"h" for number in numbers.split(b";")}
+            self._tail = data[-16:] if data[-16:].rfind(b"\x1b") >= 0 else b""
+            self._stream.feed(_UNKNOWN.sub(b"", data))
+        return open_
 
     def live(self, seconds: float) -> None:
         """Lets the program go on for this time: where something must *not* come about."""
@@ -119,9 +135,19 @@ class Terminal:
         going = True
         while not holds(self.lines):
             assert going, f"it ended before {what or 'that'}:\n" + "\n".join(self.lines)
-            assert time.monotonic() < until, f"not in {timeout} s: {what or 'that'}\n" + "\n".join(self.lines)
+            if time.monotonic() > until:
+                raise AssertionError(f"not in {timeout} s: {what or 'that'}\n" + "\n".join(self.lines))
             going = self._read(0.1)
         return self.lines
+
+    def threads(self) -> str:
+        """Where each thread of the program stands, by its own word; the program ends over it."""
+        self.process.send_signal(signal.SIGABRT)
+        told = b""
+        with suppress(OSError):
+            while select.select([self._master], [], [], 2)[0] and (more := os.read(self._master, _AT_ONCE)):
+                told += more
+        return told.decode(errors="replace")
 
     def see(self, *texts: str, timeout: float = 30) -> None:
         """Waits until all these texts are on the screen."""
@@ -135,9 +161,19 @@ class Terminal:
     def press(self, *keys: str) -> None:
         """Keys by their name, or as the characters that they are."""
         for key in keys:
-            self.process.send(KEYS.get(key, key).encode())
+            self._write(KEYS.get(key, key).encode())
             if key == "escape":
                 self.live(_AFTER_ESCAPE)
+
+    def _write(self, data: bytes) -> None:
+        """Types it, however slowly it is taken; what the program writes meanwhile is read."""
+        until = time.monotonic() + 30
+        while data:
+            assert time.monotonic() < until, "it takes no key:\n" + "\n".join(self.lines)
+            if select.select([], [self._master], [], 0.1)[1]:
+                data = data[os.write(self._master, data) :]
+            else:
+                self._read(0)
 
     def act(self, key: str, holds: Callable[[list[str]], bool], what: str = "", timeout: float = 30) -> None:
         """Presses a key as somebody does who waits for its effect, and again when there is none."""
@@ -150,7 +186,11 @@ class Terminal:
             with suppress(AssertionError):
                 self.wait_for(holds, 1.5)
                 return
-        self.wait_for(holds, 0, f"{key} to lead to {what or 'that'}")
+        with suppress(AssertionError):
+            self.wait_for(holds, 0)
+            return
+        seen = "\n".join(self.lines)
+        raise AssertionError(f"{key} did not lead to {what or 'that'}\n{seen}\n{self.threads()}")
 
     def act_to_see(self, key: str, *texts: str, timeout: float = 30) -> None:
         self.act(key, lambda lines: self.has(*texts), " and ".join(map(repr, texts)), timeout)
@@ -179,20 +219,21 @@ class Terminal:
         """The terminal gets another size; the program hears of it by SIGWINCH."""
         self._screen.resize(lines, columns)
         self._lines, self._text = [], ""
-        self.process.setwinsize(lines, columns)
+        _set_size(self._master, columns, lines)
 
     # Ending
 
     def end(self, timeout: float = 30) -> int:
         """Waits for its end and gives its exit code; 128 + n when signal n killed it."""
         until = time.monotonic() + timeout
-        while self._read(0.1) if self.process.child_fd >= 0 else self.process.isalive():
+        while self.process.poll() is None:
             assert time.monotonic() < until, "it did not end\n" + "\n".join(self.lines)
-        self.process.wait()
-        if self.process.signalstatus is not None:
-            return 128 + int(self.process.signalstatus)
-        assert self.process.exitstatus is not None
-        return int(self.process.exitstatus)
+            if not self._read(0.05):
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(0.05)
+        self.live(0.2)
+        code = self.process.returncode
+        return 128 - code if code < 0 else code
 
     def assert_restored(self) -> None:
         """The terminal is as it was: no alternate screen, a cursor, no mouse, no paste mode, a line discipline."""
@@ -201,27 +242,24 @@ class Terminal:
         assert self._modes[25], "the cursor is hidden"
         assert 1049 in self._modes, "it never was on the alternate screen"
         with suppress(termios.error):  # some systems forget a terminal that nobody has open
-            now = termios.tcgetattr(self.process.child_fd)
+            now = termios.tcgetattr(self._master)
             assert now[3] & _COOKED == self._begun[3] & _COOKED
             assert now[0] == self._begun[0]
 
     def hang_up(self) -> None:
         """The terminal goes away, as when its window is closed."""
-        # By its file object: closed by number, it would be closed again when that object goes, whoever has it by then.
-        pty: Any = getattr(self.process, "ptyproc")  # noqa: B009 - its stubs do not know it
-        pty.fileobj.close()
-        pty.closed = self.process.closed = True
-        pty.fd = self.process.child_fd = -1
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
 
     def kill(self) -> None:
-        if self.process.child_fd >= 0:
-            with suppress(OSError):
-                self.process.close(force=True)
-        pid = self.process.pid
-        assert pid is not None
-        with suppress(ProcessLookupError, ChildProcessError):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+        self.process.kill()
+        self.hang_up()
+        self.process.wait()
+
+
+def _set_size(descriptor: int, columns: int, lines: int) -> None:
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
 @contextmanager

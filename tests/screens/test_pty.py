@@ -190,6 +190,7 @@ def book(tmp_path: Path, database: str) -> str:
 def waiting(book: str, dsn: str) -> Iterator[Terminal]:
     """A console whose step 2 waits for a lock."""
     with held(dsn), terminal("open", book, "-d", dsn) as console:
+        console.see("enter Open the window")
         console.act_to_see("enter", "enter Run 1")
         console.act_to_see("enter", "enter Run 2")
         run_step(console, "2")
@@ -283,7 +284,7 @@ def test_a_signal_cancels_the_step_and_is_told_by_the_exit_code(
     book: str, database: str, number: signal.Signals
 ) -> None:
     with waiting(book, database) as console:
-        console.process.kill(number)
+        console.process.send_signal(number)
         assert console.end() == 128 + number
         console.assert_restored()
     assert ask(database, "SELECT string_agg(step, ',') FROM lockstep.act") == "1"
@@ -348,7 +349,7 @@ def test_killed_during_006_it_is_opened_again_and_goes_on(here: Place) -> None:
                     holder.execute("SELECT 1 FROM client_profiles LIMIT 1")
                     run_step(console, "006")
                     console.see("k Terminate")
-                    console.process.kill(signal.SIGKILL)
+                    console.process.send_signal(signal.SIGKILL)
                     assert console.end() == 128 + signal.SIGKILL
                 holder.rollback()
             with terminal("open", BOOK, "-d", dsn, "--operator", "dba2") as console:

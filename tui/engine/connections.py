@@ -1,96 +1,265 @@
 """The connections of a run that are not the monitor's: the runner's and the operator's, which holds the run's lock."""
 
 import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 
 from tui.postgres.queries import load
 from tui.postgres.rows import safe
-from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession
+from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, Server, StatementFailed, Table
+
+from .facts import Holder, Target
+from .pooler import pooled
 
 RUNNER = "lockstep runner"
 OPERATOR = "lockstep operator"
 
 LOCK_SPACE = 0x10C57E9
 """The first of the two keys of our advisory locks, Lockstep's alone; the next number is for scripts under way."""
-# The window has quiet hours: the server must not take an idle session of ours for a forgotten one.
-_KEPT = {"idle_session_timeout": "0"}
+_SCRIPT_SPACE = LOCK_SPACE + 1
+_SINCE_SPACE = LOCK_SPACE + 2
+
+_KEPT = {
+    # The window has quiet hours: the server must not take a session of ours for a forgotten one.
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
+    # A console whose machine vanished lets go of its locks within 15 s, and a hiccup of the network is survived.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+_LONGEST_NAME = 63
+# From version 16 on the server writes each byte outside ASCII as \xc3, before that as ?.
+_ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 # A console that was killed leaves a session that the server still has to notice.
 _GOING_FOR = 2.0
 _GOING_EVERY = 0.1
-_RECONNECT_FOR = 60.0
+_ANSWER_WITHIN = 10.0
+_RECONNECT_FOR = 600.0
 _RECONNECT_EVERY = 0.5
+
+Waiting = Callable[[str], Awaitable[None]]
+"""Is told why a server is still waited for, each time that the reason is another one."""
 
 
 class OtherOperator(Exception):
     """Another console has this run in hand; the text says who and since when."""
 
 
-class Connections:
-    """Both are there from ``open`` to ``close``; only the runner's is ever replaced."""
+class WrongTarget(Exception):
+    """The database is not what the runbook needs; the text says what and where."""
 
-    def __init__(self, dsn: Dsn, runner: PgSession, operator: PgSession) -> None:
-        self._dsn = dsn
+
+class Connections:
+    """Both are there from ``open`` to ``close``; a lost one is replaced, always by one to the same database."""
+
+    def __init__(self, dsn: Dsn, runner: PgSession, operator: PgSession, server: Server, name: str) -> None:
         self.runner = runner
         self.operator = operator
+        self.server = server
+        """The server as it was at the opening."""
+        self._dsn = dsn
+        self._operator_name = name
+        self._locked: str | None = None
+        self._renewing = asyncio.Lock()
 
     @classmethod
-    async def open(cls, dsn: Dsn) -> "Connections":
-        """Raises CannotConnect."""
-        runner = await PgSession.open(dsn, application_name=RUNNER, options=_KEPT)
-        try:
-            return cls(dsn, runner, await PgSession.open(dsn, application_name=OPERATOR, options=_KEPT))
-        except BaseException:
-            await runner.close()
-            raise
+    async def open(cls, dsn: Dsn, operator_name: str = "") -> "Connections":
+        """Raises CannotConnect, and WrongTarget for a standby and for a pooler that we cannot work through."""
+        async with AsyncExitStack() as opened:
+            runner = await opened.enter_async_context(await PgSession.open(dsn, application_name=RUNNER))
+            name = application_name(operator_name)
+            operator = await opened.enter_async_context(await PgSession.open(dsn, application_name=name))
+            try:
+                # Before any setting: through a pooler it would stay behind in a session of the application's.
+                if (why := await pooled(runner, operator)) is not None:
+                    raise WrongTarget(why)
+                server = await runner.server()
+                for session in (runner, operator):
+                    if await _same_but_standby(session, server):
+                        raise WrongTarget(
+                            f"{server.host}:{server.port} is a standby in recovery: connect to the primary "
+                            "(with several hosts: add target_session_attrs=read-write)"
+                        )
+                    await session.keep(_KEPT)
+            except ConnectionLost as lost:
+                raise CannotConnect(str(lost)) from None
+            opened.pop_all()
+            return cls(dsn, runner, operator, server, name)
 
     @property
     def pids(self) -> frozenset[int]:
         return frozenset({self.runner.backend_pid, self.operator.backend_pid})
 
+    # Who has the run in hand
+
     async def take_lock(self, runbook: str) -> None:
-        """One operator a runbook and database, for as long as the operator's connection lives. Raises OtherOperator."""
-        keys: dict[str, object] = {"space": LOCK_SPACE, "runbook": runbook}
+        """One operator a runbook and database, for as long as the operator's connection lives.
+
+        Raises OtherOperator, CannotConnect, WrongTarget, ConnectionLost.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _GOING_FOR
-        # Tried again and again, never waited for: a waiting session would be in the way of CONCURRENTLY.
-        while (await self.operator.query(load("operator/lock"), keys)).rows[0][0] != "t":
+        while not await self.try_lock(runbook):
             if loop.time() > deadline:
-                raise OtherOperator(await self._holder(runbook, keys))
+                raise OtherOperator(_told(runbook, await self.holder(runbook)))
             await asyncio.sleep(_GOING_EVERY)
 
-    async def hold(self, runbook: str) -> None:
+    async def try_lock(self, runbook: str) -> bool:
+        """``take_lock`` in one try: True when the run is ours. Raises CannotConnect, WrongTarget, ConnectionLost."""
+        if self._locked == runbook and not self.operator.lost:
+            return True
+        # Only ever tried, never waited for: a waiting session would be in the way of CONCURRENTLY.
+        answer = await self._ask("operator/lock", {"space": LOCK_SPACE, "since": _SINCE_SPACE, "runbook": runbook})
+        if answer.rows[0][0] != "t":
+            return False
+        self._locked = runbook
+        return True
+
+    async def holder(self, runbook: str) -> Holder | None:
+        """Who has the run in hand, if anybody: maybe ourselves. Raises CannotConnect, WrongTarget, ConnectionLost."""
+        answer = await self._ask("operator/holder", {"space": LOCK_SPACE, "since": _SINCE_SPACE, "runbook": runbook})
+        if not answer.rows:
+            return None
+        pid, name, user, client, since = (value or "" for value in answer.rows[0])
+        operator = _operator(name)
+        return Holder(int(pid), operator, safe(user), safe(client), datetime.fromtimestamp(int(since), UTC))
+
+    async def script_runner(self, runbook: str) -> int | None:
+        """The pid of the session that runs a script of this runbook, or ran one last and has not been made fresh since.
+
+        It may be a session that its console has left behind. Raises CannotConnect, WrongTarget, ConnectionLost.
+        """
+        answer = await self._ask("operator/script_runner", {"space": _SCRIPT_SPACE, "runbook": runbook})
+        return int(answer.rows[0][0] or 0) if answer.rows else None
+
+    async def hold(self, runbook: str, target: Target | None = None, waiting: Waiting | None = None) -> None:
         """Sees that the operator's connection and its lock are still there; a lost one is made again.
 
-        Raises OtherOperator when somebody else took the run in hand meanwhile, and CannotConnect.
+        With ``waiting`` a server that is away is waited for as ``renew_runner`` does, else it is tried once. Raises
+        OtherOperator when somebody else took the run in hand meanwhile, CannotConnect, WrongTarget and ConnectionLost.
         """
+        watchdog = asyncio.get_running_loop().call_later(_ANSWER_WITHIN, self.operator.hang_up)
         try:
             await self.operator.query("SELECT 1")
         except ConnectionLost:
-            await self.operator.close()
-            self.operator = await PgSession.open(self._dsn, application_name=OPERATOR, options=_KEPT)
+            await self._renew_operator(target, waiting)
+        finally:
+            watchdog.cancel()
+        if self._locked != runbook:
             await self.take_lock(runbook)
 
-    async def _holder(self, runbook: str, keys: dict[str, object]) -> str:
-        who = await self.operator.query(load("operator/holder"), keys)
-        if not who.rows:
-            return f"another console had {runbook} in hand and has just gone: try again"
-        pid, user, client, since = (safe(value or "") for value in who.rows[0])
-        return f"another console has {runbook} in hand: session {pid} of {user} from {client}, since {since}"
+    async def _ask(self, name: str, keys: dict[str, object]) -> Table:
+        """Asks on the operator's connection; if it is lost, once more on a new one, which holds no lock yet."""
+        try:
+            return await self.operator.query(load(name), keys)
+        except ConnectionLost:
+            await self._renew_operator(None, None)
+            return await self.operator.query(load(name), keys)
 
-    async def renew_runner(self) -> PgSession:
-        """A new connection for the runner in place of a lost one. Raises CannotConnect after a minute of trying."""
+    async def _renew_operator(self, target: Target | None, waiting: Waiting | None) -> None:
+        async with self._renewing:
+            if not self.operator.lost:
+                return
+            self._locked = None
+            await self.operator.close()
+            self.operator = await self._connect(self._operator_name, target, waiting, _RECONNECT_FOR if waiting else 0.0)
+
+    # Connecting again
+
+    async def renew_runner(self, target: Target | None = None, waiting: Waiting | None = None) -> PgSession:
+        """A new connection for the runner in place of a lost one, to the same database.
+
+        A server that restarts, recovers, refuses connections or is still a standby is waited for, ten minutes long.
+        ``target`` is the database that the run began on, where that is not the one of ``open``. Raises CannotConnect
+        after that time, and WrongTarget when another database answers.
+        """
         await self.runner.close()
+        self.runner = await self._connect(RUNNER, target, waiting, _RECONNECT_FOR)
+        return self.runner
+
+    async def _connect(self, name: str, target: Target | None, waiting: Waiting | None, patience: float) -> PgSession:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + _RECONNECT_FOR
+        deadline = loop.time() + patience
+        told = None
         while True:
             try:
-                self.runner = await PgSession.open(self._dsn, application_name=RUNNER, options=_KEPT)
-            except CannotConnect:
-                if loop.time() > deadline:
+                return await self._connect_once(name, target or self.server)
+            except CannotConnect as failure:
+                if loop.time() >= deadline:
                     raise
-                await asyncio.sleep(_RECONNECT_EVERY)
-            else:
-                return self.runner
+                if waiting is not None and failure.why != told:
+                    told = failure.why
+                    await waiting(told)
+            await asyncio.sleep(_RECONNECT_EVERY)
+
+    async def _connect_once(self, name: str, expected: Target | Server) -> PgSession:
+        async with AsyncExitStack() as opened:
+            session = await opened.enter_async_context(await PgSession.open(self._dsn, application_name=name))
+            try:
+                await session.ask_pid()
+                if standby := await _same_but_standby(session, expected):
+                    why = f"{standby} is a standby in recovery: waiting for the primary"
+                    raise CannotConnect(why)
+                await session.keep(_KEPT)
+            except (ConnectionLost, StatementFailed) as lost:
+                # It went away again while we looked at it.
+                raise CannotConnect(str(lost)) from None
+            opened.pop_all()
+            return session
 
     async def close(self) -> None:
         await self.runner.close()
         await self.operator.close()
+
+
+def application_name(operator: str) -> str:
+    """The operator's session as pg_stat_activity shows it, cut so that the server cuts nothing within a letter."""
+    name = f"{OPERATOR}: " if operator else OPERATOR
+    for letter in operator:
+        if sum(1 if each.isascii() else 4 * len(each.encode()) for each in name + letter) > _LONGEST_NAME:
+            break
+        name += letter
+    return name.rstrip()
+
+
+def _operator(name: str) -> str:
+    """The operator's name out of an application_name; empty where it has none."""
+    if not name.startswith(f"{OPERATOR}: "):
+        return ""
+    given = name.removeprefix(f"{OPERATOR}: ")
+    return safe(_ESCAPED.sub(lambda run: bytes.fromhex(run[0].replace("\\x", "")).decode(errors="replace"), given))
+
+
+def _told(runbook: str, holder: Holder | None) -> str:
+    if holder is None:
+        return f"another console had {runbook} in hand and has just gone: try again"
+    return (
+        f"{holder.operator or 'another console'} has {runbook} in hand: session {holder.pid} of {holder.user} "
+        f"from {holder.client}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+async def _same_but_standby(session: PgSession, expected: Target | Server) -> str:
+    """Where the expected database answers as a standby; empty where it is the primary.
+
+    Raises WrongTarget when it is another database, ConnectionLost, StatementFailed.
+    """
+    server = await session.server()
+    where = f"{server.host}:{server.port}"
+    ours, theirs = expected.system_identifier, server.system_identifier
+    if None not in (ours, theirs) and ours != theirs:
+        raise WrongTarget(
+            f"another server answers at {where}: its system identifier is {theirs}, the run began on {ours}"
+        )
+    if safe(server.database) != safe(expected.database) or expected.database_oid not in (None, server.database_oid):
+        raise WrongTarget(
+            f"another database answers at {where}: {safe(server.database)} with oid {server.database_oid}, "
+            f"the run began on {safe(expected.database)} with oid {expected.database_oid}"
+        )
+    answer = await session.query("SELECT pg_catalog.pg_is_in_recovery()")
+    return where if answer.rows[0][0] == "t" else ""

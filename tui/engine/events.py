@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tui.postgres.rows import PgError as PgError
 
 from .facts import Blocker as Blocker
+from .facts import Change as Change
+from .facts import Holder as Holder
 from .facts import LedgerStep as LedgerStep
 from .facts import PlannedItem as PlannedItem
 from .facts import PlannedStep as PlannedStep
 from .facts import PlannedVerification as PlannedVerification
+from .facts import Position as Position
+from .facts import Remains as Remains
 from .facts import Target as Target
 
 if TYPE_CHECKING:
@@ -45,13 +49,107 @@ class RunOpened:
     kind: Literal["run_opened"] = "run_opened"
 
 
+CommitStatus = Literal["committed", "aborted", "in progress", "unknown"]
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerRead:
-    """The ledger was read; a step that it does not name was never applied."""
+    """The ledger was read; a step that it does not name was never applied, unless the ledger itself is lost.
+
+    ``exists``: there is one. ``intent``: the COMMIT that nobody heard the answer to, if there is one, and ``commit``
+    what the server's commit log says of it. ``under_way``: the session of an earlier console that still runs a script.
+    """
 
     at: datetime
     steps: tuple[LedgerStep, ...]
+    exists: bool = True
+    intent: "CommitIntended | None" = None
+    commit: CommitStatus | None = None
+    under_way: int | None = None
     kind: Literal["ledger_read"] = "ledger_read"
+
+
+@dataclass(frozen=True, slots=True)
+class RemainsFound:
+    """The catalog was asked what became of this statement (from 1) of a step's script outside a transaction."""
+
+    at: datetime
+    step: str
+    statement: int
+    remains: Remains
+    kind: Literal["remains_found"] = "remains_found"
+
+
+@dataclass(frozen=True, slots=True)
+class RepairStarted:
+    """The operator said yes to taking away what a statement left behind; ``sql`` runs now."""
+
+    at: datetime
+    step: str
+    sql: str
+    operator: str
+    kind: Literal["repair_started"] = "repair_started"
+
+
+@dataclass(frozen=True, slots=True)
+class RepairFinished:
+    """``error`` is None where the repair got through."""
+
+    at: datetime
+    step: str
+    sql: str
+    seconds: float
+    error: PgError | None
+    kind: Literal["repair_finished"] = "repair_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class StepSettled:
+    """A human looked and said what became of a step in doubt, or of the statement where it stopped."""
+
+    at: datetime
+    step: str
+    applied: bool
+    reason: str
+    operator: str
+    kind: Literal["step_settled"] = "step_settled"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesFound:
+    """Files that are no longer what they were when they were applied; empty when all are."""
+
+    at: datetime
+    changes: tuple[Change, ...]
+    kind: Literal["changes_found"] = "changes_found"
+
+
+@dataclass(frozen=True, slots=True)
+class RunWatched:
+    """Somebody else has the run in hand and this console watches; ``holder`` is None once it can be taken over."""
+
+    at: datetime
+    holder: Holder | None
+    script_pid: int | None = None
+    kind: Literal["run_watched"] = "run_watched"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAwaited:
+    """The connection is lost and a new one does not come about yet: ``why``, in the server's or the system's words."""
+
+    at: datetime
+    why: str
+    kind: Literal["server_awaited"] = "server_awaited"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAnswered:
+    """The wait for the server is over: the connection is back, to the same database, or it was given up."""
+
+    at: datetime
+    back: bool
+    kind: Literal["server_answered"] = "server_answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,13 +320,54 @@ class LocksGivenBack:
 
 @dataclass(frozen=True, slots=True)
 class CommitIntended:
-    """Written and fsynced before COMMIT is sent: afterwards the server can be asked what became of it."""
+    """Written and fsynced before COMMIT is sent: afterwards the server can be asked what became of it.
+
+    ``part``: of a script that is not one transaction, and not its end.
+    """
 
     at: datetime
     script: str
     direction: Direction
     transaction_id: int
+    steps: tuple[str, ...] = ()
+    part: bool = False
     kind: Literal["commit_intended"] = "commit_intended"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMeasured:
+    """A pass over the table begins: ``left`` rows are still to be done, ``done`` are done by this script so far."""
+
+    at: datetime
+    script: str
+    done: int
+    left: int
+    size: int
+    kind: Literal["batch_measured"] = "batch_measured"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """Chunk ``chunk`` (from 1) of ``rows`` rows is committed, ledger row and all; the next one takes ``size`` rows."""
+
+    at: datetime
+    script: str
+    chunk: int
+    rows: int
+    seconds: float
+    done: int
+    size: int
+    kind: Literal["batch_done"] = "batch_done"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchThrottled:
+    """No chunk begins, for this reason; an empty one: it goes on."""
+
+    at: datetime
+    script: str
+    reason: str
+    kind: Literal["batch_throttled"] = "batch_throttled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +387,8 @@ class ScriptFailed:
     """The script did not get through. ``outcome`` tells what the database holds now.
 
     ``rolled_back``: nothing of the script is in the database. ``partial``: a non-transactional script stopped
-    after ``completed`` statements. ``in_doubt``: COMMIT was sent and its answer is not known.
+    after ``completed`` statements or chunks. ``in_doubt``: COMMIT was sent and its answer is not known.
+    ``advice``: what the error means here and what mends it, beside the server's own ``message``.
     """
 
     at: datetime
@@ -260,6 +400,7 @@ class ScriptFailed:
     completed: int
     error: PgError | None
     message: str
+    advice: str = ""
     kind: Literal["script_failed"] = "script_failed"
 
 
@@ -346,6 +487,14 @@ class RunClosed:
 Event = (
     RunOpened
     | LedgerRead
+    | RemainsFound
+    | RepairStarted
+    | RepairFinished
+    | StepSettled
+    | ChangesFound
+    | RunWatched
+    | ServerAwaited
+    | ServerAnswered
     | ProductionConfirmed
     | ItemTicked
     | ItemsAsked
@@ -360,6 +509,9 @@ Event = (
     | LockWaited
     | LocksGivenBack
     | CommitIntended
+    | BatchMeasured
+    | BatchDone
+    | BatchThrottled
     | ScriptDone
     | ScriptFailed
     | VerificationStarted

@@ -66,11 +66,21 @@ class PlannedVerification:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """How far a batched script came: ``rows`` in all, ``after`` the last key of this pass, None at its start."""
+
+    rows: int
+    after: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerStep:
     """What the ledger in the database says of one step: the truth about what is committed.
 
-    ``completed`` is set where a non-transactional script stopped after so many statements; ``undoing``, where that
-    script was the step's way back.
+    ``completed`` is set where a script stopped on its way: so many statements, or chunks of a batch, are committed.
+    ``undoing``: that script was the step's way back. ``begun``: this statement was sent, and the ledger does not know
+    its end. ``position``: how far a batched script came. ``settled``: a human said so. ``meaning`` and the two hashes
+    of runbook.toml are empty where they are unknown.
     """
 
     step: str
@@ -81,6 +91,13 @@ class LedgerStep:
     sha256: str
     completed: int | None = None
     undoing: bool = False
+    script: str = ""
+    begun: int | None = None
+    position: Position | None = None
+    settled: bool = False
+    meaning: str = ""
+    runbook_sha256: str = ""
+    runbook_meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +110,50 @@ class Blocker:
     state: str
     holds: str
     transaction_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What the catalog says of a statement outside a transaction that did not come to its end, or may not.
+
+    ``done``: it took effect. ``not_done``: nothing of it is there, or it may simply be repeated. ``leftover``: it left
+    something that is in the way, which the statements of ``repair`` take away. ``unknown``: the catalog cannot tell.
+    ``what`` says it in one plain sentence, without a full stop.
+    """
+
+    outcome: Literal["done", "not_done", "leftover", "unknown"]
+    what: str
+    repair: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file that is no longer what it was when ``step`` was applied; no step is named where it is runbook.toml.
+
+    Hashes are sha256 in hex. ``comments``: the statements are the same, only comments and white space differ.
+    ``partly``: the script, a step's own or its way back, was begun and did not come to its end.
+    """
+
+    file: str
+    step: str
+    kind: Literal["comments", "more"]
+    applied_sha256: str
+    sha256: str
+    applied_at: datetime
+    partly: bool = False
+
+    @property
+    def id(self) -> str:
+        """What an override names it by."""
+        return f"changed:{self.file}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has the run in hand: the session that holds the operator's lock. ``client`` is its address or host."""
+
+    pid: int
+    operator: str
+    user: str
+    client: str
+    since: datetime

@@ -1,4 +1,4 @@
-"""Does the runbook fit this database: version, primary, extensions, rights, scripts as they were applied."""
+"""Does the runbook fit this database: version, primary, extensions, rights."""
 
 from tui.postgres.session import PgSession, Server
 from tui.runbook.model import Runbook
@@ -29,17 +29,6 @@ async def misfits(session: PgSession, server: Server, runbook: Runbook) -> list[
             f"GRANT CREATE ON DATABASE {server.database} TO {server.user}"
         )
     return found
-
-
-async def changed_scripts(session: PgSession, runbook: Runbook) -> list[str]:
-    """Steps whose script is no longer the one that was applied here, each as one line."""
-    rows = {row.step: row for row in await ledger.read(session, runbook.slug)}
-    return [
-        f"{step.id}: {step.sql.name} changed after it was applied at {rows[step.id].at:%Y-%m-%d %H:%M} UTC "
-        f"(then {rows[step.id].sha256[:12]}, now {step.sql.sha256[:12]})"
-        for step in runbook.steps
-        if step.id in rows and rows[step.id].applied and rows[step.id].sha256 not in ("", step.sql.sha256)
-    ]
 
 
 async def _true(session: PgSession, query: str) -> bool:

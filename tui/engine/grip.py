@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TypeVar
 
-from tui.postgres.queries import load
-from tui.postgres.session import ConnectionLost, PgSession, StatementFailed
+from tui.postgres.session import CannotConnect, ConnectionLost, PgSession
+from tui.runbook.model import Runbook
 
 from . import events as e
-from . import ledger
+from . import ledger, reading
+from .changes import changes
 from .connections import Connections
 from .recorder import Recorder
 from .runner import Runner
@@ -17,31 +18,38 @@ from .turn import Turn
 
 _Answer = TypeVar("_Answer")
 _LOOK_EVERY = 0.2
+_ENDS_WITHIN = 5.0
+"""Seconds that a script of a dead console is waited for before we say that it is still under way."""
 
 
 class Grip:
     """From the opening of a run to its close. ``stopping``: whoever has the turn is asked to come to an end."""
 
-    def __init__(self, connections: Connections, signature: ledger.Signature, recorder: Recorder) -> None:
+    def __init__(
+        self, connections: Connections, runbook: Runbook, signature: ledger.Signature, recorder: Recorder
+    ) -> None:
         self.connections = connections
+        self.signature = signature
         self.runner = Runner(connections.runner, signature, recorder.record)
         self.stopping = False
-        self._signature = signature
+        self._runbook = runbook
         self._recorder = recorder
         self._turn = Turn()
         self._command: asyncio.Task[e.ItemProbed] | None = None
+        self._renewal: asyncio.Task[PgSession] | None = None
 
     # Whose turn it is
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """The turn for an act: at once or Busy, and with the operator's lock still ours.
+        """The turn for an act: at once or Busy, with room for its record and with the operator's lock still ours.
 
-        Raises Busy, OtherOperator, CannotConnect.
+        Raises Busy, JournalFailed, OtherOperator, CannotConnect.
         """
         async with self._turn.now():
             self.stopping = False
-            await self.connections.hold(self._signature.runbook)
+            await self._recorder.ready()
+            await self.connections.hold(self.signature.runbook)
             yield
 
     @asynccontextmanager
@@ -51,7 +59,8 @@ class Grip:
             async with self._asking_to_stop():
                 await stack.enter_async_context(self._turn.next())
             self.stopping = False
-            await self.connections.hold(self._signature.runbook)
+            await self._recorder.ready()
+            await self.connections.hold(self.signature.runbook)
             yield
 
     async def end(self, within: float) -> None:
@@ -67,8 +76,9 @@ class Grip:
         if self.runner.busy:
             return self.runner.cancel()
         self.stopping = True
-        if self._command is not None:
-            self._command.cancel()
+        for task in (self._command, self._renewal):
+            if task is not None:
+                task.cancel()
         await self.connections.runner.cancel()
         return True
 
@@ -108,7 +118,7 @@ class Grip:
     async def asked(self, ask: Callable[[PgSession], Awaitable[_Answer]]) -> _Answer:
         """Asks on the runner's connection what changes nothing: if that is lost, once more on a new one.
 
-        Raises ConnectionLost, CannotConnect, StatementFailed.
+        Raises ConnectionLost, CannotConnect, WrongTarget, StatementFailed.
         """
         try:
             return await ask(self.connections.runner)
@@ -118,26 +128,84 @@ class Grip:
 
     async def ledger_rows(self) -> tuple[e.LedgerStep, ...]:
         """What is committed, as ``asked`` asks."""
-        return await self.asked(lambda session: ledger.read(session, self._signature.runbook))
+        return await self.asked(lambda session: ledger.read(session, self.signature.runbook))
 
     async def _renew(self) -> None:
-        session = await self.connections.renew_runner()
-        await self.connections.hold(self._signature.runbook)
-        self.runner = Runner(session, self._signature, self._recorder.record)
+        assert self._recorder.state.opened is not None
+        target = self._recorder.state.opened.target
+        self._renewal = asyncio.create_task(self.connections.renew_runner(target, self._awaited))
+        back = False
+        try:
+            session = await self._renewal
+            await self.connections.hold(self.signature.runbook, target, self._awaited)
+            back = True
+        except asyncio.CancelledError:
+            if not self.stopping:
+                raise
+            raise CannotConnect("the server is not waited for any longer") from None
+        finally:
+            self._renewal = None
+            if self._recorder.state.awaited is not None:
+                await self._recorder.record(e.ServerAnswered(e.now(), back))
+        self.runner = Runner(session, self.signature, self._recorder.record)
+        self.runner.pause(self._recorder.state.paused)
         await self.read_ledger(self._recorder.state.unanswered_commit)
 
-    async def read_ledger(self, unanswered: e.CommitIntended | None) -> None:
-        """Sets the state right; a COMMIT without an answer is waited for while its old session still lives."""
-        while unanswered is not None:
-            try:
-                answer = await self.connections.runner.query(
-                    load("operator/commit"), {"transaction_id": unanswered.transaction_id}
-                )
-            except StatementFailed:
-                # Another server than the one it was sent to, or one restored to before it: the ledger alone knows.
-                break
-            if answer.rows[0][0] != "in progress":
-                break
+    async def _awaited(self, why: str) -> None:
+        await self._recorder.record(e.ServerAwaited(e.now(), why))
+
+    async def read_ledger(self, intent: e.CommitIntended | None) -> None:
+        """Sets the state right by ledger, commit log and catalog; a COMMIT still under way is waited for."""
+        commit = None
+        if intent is not None:
+            commit = await self._end_of(intent)
+        under_way = await self._end_of_others()
+        session = self.connections.runner
+        async for fact in reading.facts(session, self._runbook, intent, commit, under_way):
+            await self._recorder.record(fact)
+            if isinstance(fact, e.LedgerRead):
+                await self._tell_changes(fact)
+        await session.fresh()
+        await self._write_again(intent, commit)
+
+    async def _end_of(self, intent: e.CommitIntended) -> e.CommitStatus:
+        while True:
+            status = await reading.commit_status(self.connections.runner, intent)
+            if status != "in progress" or self.stopping:
+                return status
             await asyncio.sleep(_LOOK_EVERY)
-        rows = await ledger.read(self.connections.runner, self._signature.runbook)
-        await self._recorder.record(e.LedgerRead(e.now(), rows))
+
+    async def _end_of_others(self) -> int | None:
+        """The session of a console that died and whose script the server has not noticed yet."""
+        until = asyncio.get_running_loop().time() + _ENDS_WITHIN
+        while True:
+            pid = await reading.script_runner(self.connections.runner, self.signature.runbook)
+            if pid is None or pid == self.connections.runner.backend_pid:
+                return None
+            if self.stopping or asyncio.get_running_loop().time() > until:
+                return pid
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _tell_changes(self, fact: e.LedgerRead) -> None:
+        found = changes(self._runbook, fact.steps)
+        if found != self._recorder.state.changes:
+            await self._recorder.record(e.ChangesFound(e.now(), found))
+
+    async def _write_again(self, intent: e.CommitIntended | None, commit: e.CommitStatus | None) -> None:
+        """The commit log knows a step of which the ledger is gone: it is written down before it is forgotten."""
+        if intent is None or commit != "committed" or intent.part:
+            return
+        session, slug = self.connections.runner, self.signature.runbook
+        if await ledger.read(session, slug):
+            return
+        await ledger.create(session)
+        await ledger.record(
+            session,
+            self.signature,
+            steps=intent.steps,
+            direction=intent.direction,
+            script=intent.script,
+            sha256="",
+            seconds=0,
+            note=f"written again: the commit log knows transaction {intent.transaction_id} as committed",
+        )

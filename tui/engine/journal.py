@@ -3,14 +3,19 @@
 import asyncio
 import errno
 import os
+import resource
 import secrets
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from tui.paths import state_root
 
+from . import reserve
 from .events import Event, RunOpened, Target, from_json, to_json
+from .reserve import Reserve
 
 
 class JournalFailed(Exception):
@@ -31,34 +36,73 @@ def new_run_id(at: datetime) -> str:
 
 
 class Journal:
-    """The open file of one run. Only ever appended to."""
+    """The open file of one run. Only ever appended to, by one thread at a time.
+
+    Beside it lies a reserve, so that a disk that is full refuses the next act (``ready``) and not the end of this one.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = -1
-        self._torn = False
+        self._torn: int | None = None
+        self._reserve = Reserve(path.with_name(f"{path.name}.reserve"))
+        # A task that is cancelled leaves its thread at work: the next one, and closing, wait for it.
+        self._alone = threading.Lock()
 
     def open(self) -> None:
         """Makes the file, or takes it up again after its last whole line. Raises JournalFailed."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            os.fchmod(self._descriptor, 0o600)
             whole = self.path.read_bytes().rfind(b"\n") + 1
             os.ftruncate(self._descriptor, whole)
+            self._make_room()
+            _sync_directory(self.path.parent)
         except OSError as error:
-            raise JournalFailed(f"cannot write the journal {self.path}: {error.strerror}") from None
+            if self._descriptor >= 0 and not os.fstat(self._descriptor).st_size:
+                with suppress(OSError):
+                    self.path.unlink()
+            self.close()
+            raise JournalFailed(f"cannot write the journal {self.path}: {_why(error)}") from None
+
+    async def ready(self) -> None:
+        """Sees that an act that begins now can be told to its end. Raises JournalFailed."""
+        try:
+            await asyncio.to_thread(self._ready)
+        except OSError as error:
+            raise JournalFailed(f"cannot write the journal {self.path}: {_why(error)}; nothing was begun") from None
+
+    def _ready(self) -> None:
+        with self._alone:
+            self._mend()
+            self._make_room()
+
+    def _make_room(self) -> None:
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        if limit != resource.RLIM_INFINITY and os.fstat(self._descriptor).st_size + reserve.SIZE > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        self._reserve.fill()
 
     async def append(self, event: Event) -> None:
         """Writes the event and waits until the disk has it. Raises JournalFailed."""
         line = to_json(event) + b"\n"
         try:
-            await asyncio.to_thread(self._write, line)
+            await asyncio.to_thread(self._append, line)
         except OSError as error:
-            raise JournalFailed(f"cannot write the journal {self.path}: {error.strerror}") from None
+            raise JournalFailed(f"cannot write the journal {self.path}: {_why(error)}") from None
+
+    def _append(self, line: bytes) -> None:
+        with self._alone:
+            while True:
+                try:
+                    self._mend()
+                    return self._write(line)
+                except OSError as error:
+                    if error.errno not in reserve.NO_SPACE or not self._reserve.give():
+                        raise
 
     def _write(self, line: bytes) -> None:
-        if self._torn:
-            raise OSError(errno.EIO, "its last line is torn")
         whole = os.fstat(self._descriptor).st_size
         try:
             while line:
@@ -66,16 +110,42 @@ class Journal:
             os.fsync(self._descriptor)
         except OSError:
             # Half a line would swallow the next one: nobody was told of this event, so it goes.
-            try:
-                os.ftruncate(self._descriptor, whole)
-            except OSError:
-                self._torn = True
+            self._torn = whole
+            with suppress(OSError):
+                self._mend()
             raise
 
+    def _mend(self) -> None:
+        if self._torn is not None:
+            os.ftruncate(self._descriptor, self._torn)
+            self._torn = None
+
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        with self._alone:
+            with suppress(OSError):
+                self._reserve.remove()
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+
+def _why(error: OSError) -> str:
+    """The system's word, and what mends it where that is plain."""
+    mend = {errno.EFBIG: "raise the limit of a file's size"} | dict.fromkeys(reserve.NO_SPACE, "free some space there")
+    return "; ".join(filter(None, (error.strerror, mend.get(error.errno or 0))))
+
+
+def _sync_directory(path: Path) -> None:
+    """A file whose name is not on the disk is lost with the power, however well it was written."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems have nothing to sync there, and say so in this way.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def runs_directory() -> Path:

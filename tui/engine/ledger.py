@@ -1,5 +1,6 @@
 """The ledger: the schema ``lockstep`` in the target database, which tells what is committed there."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,16 +10,22 @@ from tui.postgres.rows import safe
 from tui.postgres.session import PgSession
 
 from .events import Direction, LedgerStep
+from .facts import Position
+
+SETTLED = "settle"
+"""The script of a row that a human wrote by ``lockstep settle``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Who writes: the same for all rows of a run."""
+    """Who writes, and by which runbook.toml: the same for all rows of a run."""
 
     run: str
     runbook: str
     operator: str
     client: str
+    runbook_sha256: str = ""
+    runbook_meaning: str = ""
 
 
 async def exists(session: PgSession) -> bool:
@@ -38,21 +45,32 @@ async def read(session: PgSession, runbook: str) -> tuple[LedgerStep, ...]:
     if not await exists(session):
         return ()
     table = await session.query(load("ledger/read"), {"runbook": runbook})
-    return tuple(_step(row) for row in table.rows)
+    return tuple(_step(dict(zip(table.columns, row, strict=True))) for row in table.rows)
 
 
-def _step(row: tuple[str | None, ...]) -> LedgerStep:
-    step, direction, statement, at, operator, seconds, sha256 = (value or "" for value in row)
-    whole = statement == ""
+def _step(row: dict[str, str | None]) -> LedgerStep:
+    text = {name: safe(value or "") for name, value in row.items()}
+    forward, whole = row["direction"] == "forward", row["statement"] is None
+    begun = int(text["statement"]) if row["begun"] == "t" else None
+    position = None
+    if row["rows"] is not None:
+        position = Position(int(text["rows"]), tuple(json.loads(row["after"])) if row["after"] else None)
     return LedgerStep(
-        step=safe(step),
-        applied=whole and direction == "forward",
-        at=datetime.fromisoformat(at),
-        operator=safe(operator),
-        seconds=float(seconds),
-        sha256=safe(sha256),
-        completed=None if whole else int(statement),
-        undoing=not whole and direction == "back",
+        step=text["step"],
+        applied=whole and forward,
+        at=datetime.fromisoformat(text["recorded_at"]),
+        operator=text["operator"],
+        seconds=float(text["seconds"]),
+        sha256=text["sha256"],
+        completed=None if whole else int(text["statement"]) - (begun is not None),
+        undoing=not whole and not forward,
+        script=text["script"],
+        begun=begun,
+        position=position,
+        settled=row["script"] == SETTLED,
+        meaning=text["meaning"],
+        runbook_sha256=text["runbook_sha256"],
+        runbook_meaning=text["runbook_meaning"],
     )
 
 
@@ -65,7 +83,11 @@ async def record(
     script: str,
     sha256: str,
     seconds: float,
+    meaning: str = "",
     statement: int | None = None,
+    begun: bool = False,
+    position: Position | None = None,
+    note: str = "",
 ) -> None:
     """Adds a row a step, in the transaction that is open on the session or in one of its own."""
     for step in steps:
@@ -78,9 +100,16 @@ async def record(
                 "direction": direction,
                 "script": script,
                 "statement": statement,
+                "begun": begun,
+                "rows": position.rows if position else None,
+                "after": list(position.after) if position and position.after is not None else None,
                 "sha256": sha256,
+                "meaning": meaning,
+                "runbook_sha256": signature.runbook_sha256,
+                "runbook_meaning": signature.runbook_meaning,
                 "operator": signature.operator,
                 "client": signature.client,
                 "seconds": seconds,
+                "note": note,
             },
         )

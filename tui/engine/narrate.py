@@ -1,7 +1,8 @@
 """An event as one line for a log or a terminal without a screen; None for what would only be noise there."""
 
 from . import events as e
-from .state import RunState
+from .changes import words
+from .state import RunState, StepStatus
 
 
 def narrate(event: e.Event, state: RunState) -> str | None:
@@ -11,7 +12,28 @@ def narrate(event: e.Event, state: RunState) -> str | None:
             where = f"{t.database} on {t.host}:{t.port}, PostgreSQL {t.version}"
             return f"{event.title}: {'PRODUCTION ' if t.production else ''}{where}, run {event.run}"
         case e.LedgerRead():
-            return f"applied: {', '.join(state.applied) or 'nothing'}"
+            return f"applied: {', '.join(state.applied) or 'nothing'}{_doubts(state)}"
+        case e.RemainsFound(remains=found):
+            repair = "".join(f"\n  repair: {sql}" for sql in found.repair)
+            return f"  {event.step}, statement {event.statement}: {found.what}{repair}"
+        case e.RepairStarted():
+            return f"  repairs: {event.sql}"
+        case e.RepairFinished(error=error) if error is not None:
+            return f"  ✗ the repair failed: {error.message}"
+        case e.ChangesFound():
+            return "\n".join(f"! {words(change)}" for change in event.changes) or None
+        case e.StepSettled():
+            return f"{event.step} is settled as {'applied' if event.applied else 'not applied'}: {event.reason}"
+        case e.ServerAwaited():
+            return f"  waits for the server: {event.why}"
+        case e.ServerAnswered():
+            return "  the server is back" if event.back else None
+        case e.BatchMeasured():
+            return f"  {event.left} rows are left to do"
+        case e.BatchDone() if state.script is not None and state.script.batch is not None:
+            return f"  chunk {event.chunk}: {event.rows} rows, {event.done} done, {state.script.batch.left} left"
+        case e.BatchThrottled():
+            return f"  throttled: {event.reason}" if event.reason else "  goes on"
         case e.ItemTicked():
             return f"{'✓' if event.done else '○'} {state.item(event.item).plan.title} ({event.operator})"
         case e.ItemProbed():
@@ -49,6 +71,13 @@ def narrate(event: e.Event, state: RunState) -> str | None:
             return None
 
 
+def _doubts(state: RunState) -> str:
+    told = [f"\n? {s.plan.id} is in doubt: {s.message}" for s in state.steps if s.status is StepStatus.IN_DOUBT]
+    if state.under_way is not None:
+        told.append(f"\n? session {state.under_way} of an earlier console still runs a script")
+    return "".join(told)
+
+
 def _sign(ok: bool) -> str:
     return "✓" if ok else "✗"
 
@@ -56,10 +85,11 @@ def _sign(ok: bool) -> str:
 def _failure(event: e.ScriptFailed) -> str:
     held = {
         "rolled_back": "nothing of it is in the database",
-        "partial": f"its first {event.completed} statements are in the database",
+        "partial": f"{event.completed} of its parts are in the database",
         "in_doubt": "whether it is committed is not known yet",
     }[event.outcome]
     error = event.error
     where = f"line {error.line}: " if error is not None and error.line else ""
     more = f" ({error.detail})" if error is not None and error.detail else ""
-    return f"{where}{event.message}{more}; {held}"
+    advice = f"\n  {event.advice}" if event.advice else ""
+    return f"{where}{event.message}{more}; {held}{advice}"

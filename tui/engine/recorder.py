@@ -2,7 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from tui.postgres.rows import without_passwords
 
 from . import events as e
 from .journal import Journal, new_run_id, newest_run, read, runs_directory
@@ -48,8 +52,15 @@ class Recorder:
         self._journal.open()
         return run
 
+    async def ready(self) -> None:
+        """Before an act begins: all that it will tell has room on the disk. Raises JournalFailed."""
+        async with self._order:
+            if self._journal is not None:
+                await self._journal.ready()
+
     async def record(self, event: e.Event) -> None:
         """Raises JournalFailed, and then nobody has heard of the event."""
+        event = _clean(event)
         async with self._order:
             if self._journal is not None:
                 await self._journal.append(event)
@@ -70,3 +81,16 @@ class Recorder:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+
+
+def _clean(value: Any) -> Any:
+    """The same without a password in any of its texts: an error's context quotes statements as well as we do."""
+    if isinstance(value, str):
+        return without_passwords(value)
+    if isinstance(value, tuple):
+        return tuple(map(_clean, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        was = {field.name: getattr(value, field.name) for field in fields(value)}
+        changed = {name: new for name, old in was.items() if (new := _clean(old)) != old}
+        return replace(value, **changed) if changed else value
+    return value

@@ -6,6 +6,8 @@ from tui.runbook.model import AFTER_BACK, Runbook, Safety, Script
 
 from .state import RunState, StepStatus
 
+_NOTHING = Script("repair", "", ())
+
 
 class RollbackImpossible(Exception):
     """There is no way back from here; the text says why and what there is."""
@@ -13,7 +15,10 @@ class RollbackImpossible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RollbackScript:
-    """One script of the way back. ``expected`` is None: nothing was measured yet."""
+    """One script of the way back. ``expected`` is None: nothing was measured yet.
+
+    ``repair`` are statements that go before it, and take away what a statement outside a transaction left behind.
+    """
 
     id: str
     title: str
@@ -22,6 +27,7 @@ class RollbackScript:
     transaction: bool
     expected: float | None
     untested: bool
+    repair: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ def way_back(runbook: Runbook, state: RunState, to: str | None) -> RollbackPlan:
     in_flight = state.script.started.script if state.script is not None and state.script.active else None
     scripts: list[RollbackScript] = []
     while undo:
-        script = _way_back(runbook, undo)
+        script = _way_back(runbook, state, undo)
         scripts.append(script)
         undo = [step for step in undo if step not in script.undoes]
     remaining = [step for step in order if step in state.applied and step in stays]
@@ -75,17 +81,22 @@ def way_back(runbook: Runbook, state: RunState, to: str | None) -> RollbackPlan:
     return RollbackPlan(to, tuple(scripts), in_flight, judges)
 
 
-def _way_back(runbook: Runbook, undo: list[str]) -> RollbackScript:
+def _way_back(runbook: Runbook, state: RunState, undo: list[str]) -> RollbackScript:
     last = undo[-1]
+    stands, step = state.step(last), runbook.step(last)
+    if stands.repair and not stands.completed and stands.status is not StepStatus.APPLIED:
+        # Nothing of it is in the database but what it left behind.
+        title = f"Take away what {last} left behind"
+        return RollbackScript(last, title, (last,), _NOTHING, False, None, True, stands.repair)
     shared = [r for r in runbook.rollbacks if last in r.undoes and set(r.undoes) <= set(undo)]
-    if shared:
+    if shared and not stands.repair:
         best = max(shared, key=lambda r: len(r.undoes))
         undone = tuple(step for step in reversed(undo) if step in best.undoes)
         return RollbackScript(best.id, best.title, undone, best.sql, True, None, True)
-    step = runbook.step(last)
     if step.rollback is None:
         raise RollbackImpossible(f"{last} has no rollback of its own, and no shared one fits what is applied")
-    return RollbackScript(last, f"Back from {step.title}", (last,), step.rollback, step.transaction, None, True)
+    title = f"Back from {step.title}"
+    return RollbackScript(last, title, (last,), step.rollback, step.transaction, None, True, stands.repair)
 
 
 def patience(runbook: Runbook, script: RollbackScript) -> Safety:

@@ -5,45 +5,33 @@ import getpass
 import os
 import socket
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from tui.postgres.rows import safe
-from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
-from tui.runbook.model import ChecklistItem, Expectation, Runbook, Verification
+from tui.postgres.session import Dsn, PgSession, StatementFailed
+from tui.runbook.meaning import runbook_meaning
+from tui.runbook.model import Runbook
 
-from . import checks, ledger, operator, rollback, verify
 from . import events as e
-from .connections import Connections
+from . import ledger, operator, rollback
+from .connections import Connections, OtherOperator, WrongTarget
 from .fit import misfits
 from .grip import Grip
-from .journal import JournalFailed
 from .operator import SignalPreview
 from .plan import opening, target_of
 from .recorder import Recorder
 from .rollback import RollbackPlan
-from .runner import Job
 from .sample import Sample
 from .sampler import Sampler
-from .state import NextAct, RunState, StepStatus, VerificationStatus
+from .state import RunState
+from .watching import Watch
+from .work import GateClosed, Work
 
 _SOON = 0.1
 """Seconds after which a statement that still runs is looked at, before the sampler's next turn."""
 _CLOSES_WITHIN = 10.0
 """Seconds that closing waits for what is under way; a COMMIT without an answer is settled at the next opening."""
-
-
-class GateClosed(Exception):
-    """Something that must be done first is not; ``act`` names it."""
-
-    def __init__(self, act: NextAct) -> None:
-        super().__init__("; ".join(act.gates))
-        self.act = act
-
-
-class WrongTarget(Exception):
-    """The database is not what the runbook needs; the text says what and where."""
 
 
 class Run:
@@ -59,6 +47,9 @@ class Run:
         self._asked_production = production
         self._watchers: list[Callable[[Sample], None]] = []
         self._recorder = Recorder()
+        self._recorder.subscribe(self._heed)
+        self._connections: Connections | None = None
+        self._watch: Watch | None = None
         self._grip: Grip | None = None
         self._sampler: Sampler | None = None
         self._sampling: asyncio.Task[None] | None = None
@@ -86,11 +77,13 @@ class Run:
     async def record(self, event: e.Event) -> None:
         """Journal first, then everybody else. Raises JournalFailed."""
         await self._recorder.record(event)
+
+    def _heed(self, event: e.Event, _: RunState) -> None:
+        """A statement that is still running after a moment may wait for a lock: that is worth a look of its own."""
         if isinstance(event, e.StatementStarted):
             asyncio.get_running_loop().call_later(_SOON, self._look_at, event)
 
     def _look_at(self, statement: e.StatementStarted) -> None:
-        """A statement that is still running after a moment may wait for a lock: that is worth a look of its own."""
         script = self.state.script
         if script is None or script.statement is not statement or script.phase != "running":
             return
@@ -106,54 +99,88 @@ class Run:
 
     # Opening and closing
 
-    async def open(self) -> None:
+    async def open(self, *, watch: bool = False) -> None:
         """Connects, takes the operator's lock, folds the journal, reads the ledger, asks the probes.
 
-        Nothing is written into the database. Raises CannotConnect, WrongTarget, OtherOperator, JournalFailed.
+        Nothing is written into the database. With ``watch`` a run that somebody else has in hand is watched until
+        `take_over`. Raises CannotConnect, WrongTarget, OtherOperator, JournalFailed.
         """
         try:
-            await self._open()
+            await self._open(watch)
         except BaseException:
             await self._let_go()
             raise
 
-    async def _open(self) -> None:
-        connections = await Connections.open(self._dsn)
-        try:
-            unanswered = await self._take_in_hand(connections)
-        except BaseException:
-            await connections.close()
-            raise
-        await self._held.read_ledger(unanswered)
-        if self.state.rollback is not None and self.state.rollback_ok is None and not self.state.present:
-            await self.record(e.RollbackFinished(e.now(), True))
+    async def _open(self, watch: bool) -> None:
+        connections = self._connections = await Connections.open(self._dsn, operator_name=self.operator)
+        target = await self._target(connections)
         self._sampler = Sampler(
             self._dsn,
             on_sample=self._see,
-            busy=lambda: self.state.busy,
-            our_pid=lambda: self._grip.runner.backend_pid if self._grip is not None else None,
+            busy=lambda: self.state.busy or self._script_pid is not None,
+            our_pid=lambda: self._script_pid,
             own_pids=lambda: frozenset({connections.operator.backend_pid}),
         )
+        await self._sampler.connect()
         self._sampling = asyncio.create_task(self._keep_sampling(self._sampler))
-        if not self.state.applied:
-            async with self._held.turn():
-                await self._probe_phase("before")
+        try:
+            await connections.take_lock(self.runbook.slug)
+        except OtherOperator:
+            if not watch:
+                raise
+            self._recorder.tell(opening(self.runbook, "", target, self.operator, _client()))
+            self._watch = Watch(connections, self.runbook, self._recorder)
+            await self._watch.begin()
+        else:
+            await self._take_in_hand(connections, target)
 
-    async def _take_in_hand(self, connections: Connections) -> e.CommitIntended | None:
-        """Gives the COMMIT that an earlier console sent and heard no answer to, if there is one."""
+    @property
+    def _script_pid(self) -> int | None:
+        """The session whose locks the tree is drawn from: our runner's, or that of whom we watch."""
+        if self._grip is not None:
+            return self._grip.runner.backend_pid
+        return self._watch.script_pid if self._watch is not None else None
+
+    async def _target(self, connections: Connections) -> e.Target:
         server = await connections.runner.server()
-        target = target_of(self.runbook, server, asked=self._asked_production)
         wrong = await misfits(connections.runner, server, self.runbook)
         if wrong:
             raise WrongTarget("; ".join(wrong))
-        await connections.take_lock(self.runbook.slug)
+        return target_of(self.runbook, server, asked=self._asked_production)
+
+    async def _take_in_hand(self, connections: Connections, target: e.Target) -> None:
         run = self._recorder.take_up(self.runbook.slug, target)
-        signature = ledger.Signature(run, self.runbook.slug, self.operator, safe(socket.gethostname()))
-        # The ledger is only asked once that transaction has ended.
+        # The COMMIT that an earlier console sent and heard no answer to, if there is one.
         unanswered = self.state.unanswered_commit
+        signature = ledger.Signature(
+            run,
+            self.runbook.slug,
+            self.operator,
+            _client(),
+            self.runbook.toml_sha256,
+            runbook_meaning(self.runbook),
+        )
         await self.record(opening(self.runbook, run, target, self.operator, signature.client))
-        self._grip = Grip(connections, signature, self._recorder)
-        return unanswered
+        self._grip = Grip(connections, self.runbook, signature, self._recorder)
+        await self._grip.read_ledger(unanswered)
+        if self.state.rollback is not None and self.state.rollback_ok is None and not self.state.present:
+            await self.record(e.RollbackFinished(e.now(), True))
+        if not self.state.applied and self.state.under_way is None:
+            async with self._held.turn():
+                await self._work.probe_phase("before")
+
+    async def take_over(self) -> None:
+        """Takes a watched run in hand, now that nobody else has it.
+
+        Raises OtherOperator when somebody was faster, CannotConnect, WrongTarget, JournalFailed.
+        """
+        assert self._watch is not None
+        assert self._connections is not None
+        await self._connections.take_lock(self.runbook.slug)
+        await self._watch.end()
+        target = await self._target(self._connections)
+        self._watch = None
+        await self._take_in_hand(self._connections, target)
 
     async def _keep_sampling(self, sampler: Sampler) -> None:
         """The guard is blind without samples: a fault in who listens to them is told, and the looking goes on."""
@@ -176,13 +203,15 @@ class Run:
             await self._let_go()
 
     async def _let_go(self) -> None:
+        if self._watch is not None:
+            await self._watch.end()
         if self._sampling is not None:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)
-        if self._grip is not None:
-            await self._grip.connections.close()
+        if self._connections is not None:
+            await self._connections.close()
         self._recorder.close()
-        self._sampler = self._grip = None
+        self._sampler = self._grip = self._watch = self._connections = None
 
     # Checklist and gates
 
@@ -206,37 +235,7 @@ class Run:
         if wanted.command is None and wanted.sql is None:
             raise ValueError(f"{item} is ticked by hand")
         async with self._held.turn():
-            await self._probe(wanted)
-
-    async def _probe(self, *items: ChecklistItem) -> None:
-        if not items:
-            return
-        await self.record(e.ItemsAsked(e.now(), tuple(item.id for item in items)))
-        for item in items:
-            await self.record(await self._answer(item))
-
-    async def _answer(self, item: ChecklistItem) -> e.ItemProbed:
-        """Every item that was asked gets its answer, if only that there is none."""
-        safety = self.runbook.safety
-        if self._held.stopping:
-            return checks.unanswered(item, "stopped")
-        if item.command is not None:
-            answer = await self._held.command(checks.run_command(item, safety.statement_timeout))
-            return answer or checks.unanswered(item, "stopped")
-        try:
-            return await self._held.asked(partial(checks.probe, item=item, safety=safety))
-        except (ConnectionLost, CannotConnect, StatementFailed) as failure:
-            return checks.unanswered(item, str(failure))
-
-    async def _probe_phase(self, phase: Literal["before", "during", "after"], step: str | None = None) -> None:
-        """All queries of a phase; with a step those that this step waits for. Commands are the operator's to run."""
-        await self._probe(
-            *(
-                item
-                for item in self.runbook.checklist
-                if item.phase == phase and item.sql is not None and (step is None or item.step in (None, step))
-            )
-        )
+            await self._work.probe(wanted)
 
     async def override(self, ids: tuple[str, ...], reason: str) -> None:
         """Opens the gates with these ids for this run, for a reason that is recorded. ValueError without one."""
@@ -245,8 +244,9 @@ class Run:
         await self.record(e.GateOverridden(e.now(), ids, safe(reason.strip()), self.operator))
 
     async def pause(self, paused: bool) -> None:
-        """No further step begins while the run is paused."""
+        """No further step, and no further chunk of a batch, begins while the run is paused."""
         await self.record(e.PauseSet(e.now(), paused, self.operator))
+        self._held.runner.pause(paused)
 
     # Going on
 
@@ -259,82 +259,30 @@ class Run:
                 await self._held.read_ledger(self.state.unanswered_commit)
                 return
             if act.kind == "open_window" and not self.state.applied:
-                await self._probe_phase("before")
+                await self._work.probe_phase("before")
                 act = self.state.next_act()
             if act.kind == "run_step":
-                await self._probe_phase("during", act.step)
+                await self._work.probe_phase("during", act.step)
                 act = self.state.next_act()
             if act.kind == "confirm_production" or (act.gates and act.kind != "finished"):
                 raise GateClosed(act)
             match act.kind:
                 case "open_window":
                     await self.record(e.WindowOpened(e.now(), self.operator, self.runbook.window))
-                case "run_step":
+                case "run_step" | "repair":
                     assert act.step is not None
-                    await self._step(act.step)
+                    await self._work.step(act.step)
                 case "run_verifications":
-                    pending = VerificationStatus.PENDING
-                    await self._verify(*(v.plan.id for v in self.state.due if v.status is pending))
-                    await self._finish()
+                    await self._work.verify_due()
                 case _:
                     return
 
-    async def _step(self, step_id: str) -> None:
-        rows = await self._held.ledger_rows()
-        if not any(row.applied or row.completed for row in rows):
-            await self._take_baselines(step_id)
-        step = self.runbook.step(step_id)
-        row = next((s for s in rows if s.step == step_id), None)
-        skip = (row.completed or 0) if row is not None else 0
-        if row is not None and row.undoing:
-            raise GateClosed(
-                NextAct("run_step", step_id, (f"the way back from {step_id} stopped half-way: R ends it",))
-            )
-        if row is not None and skip and row.sha256 != step.sql.sha256:
-            changed = f"{step.sql.name} changed after {skip} of its statements were done: roll {step_id} back first"
-            raise GateClosed(NextAct("run_step", step_id, (changed,)))
-        job = Job(step.id, step.title, "forward", (step.id,), step.sql, step.transaction, step.safety, skip)
-        if await self._work(job):
-            pending = VerificationStatus.PENDING
-            await self._verify(*(v.plan.id for v in self.state.due if v.status is pending))
-            await self._finish()
-
-    async def _finish(self) -> None:
-        if len(self.state.applied) == len(self.runbook.steps) and not self.state.rolled_back:
-            await self._probe_phase("after")
-
-    async def _work(self, job: Job) -> bool:
-        # Only now: until something is to run, looking at a database leaves nothing in it.
-        await self._held.asked(ledger.create)
-        if self._held.stopping:
-            return False
-        try:
-            await self._held.runner.run(job)
-        except JournalFailed as failure:
-            # The disk cannot be told; those who look at the screen can, and the ledger is right in any case.
-            await self._held.asked(PgSession.fresh)
-            back = e.ScriptFailed(
-                e.now(), job.id, job.direction, job.steps, "error", "rolled_back", 0, None, str(failure)
-            )
-            self._recorder.tell(back)
-            self._recorder.tell(e.LedgerRead(e.now(), await self._held.ledger_rows()))
-            raise
-        # What it left behind (a role, an advisory lock) goes now; a lost connection is noticed and renewed.
-        await self._held.asked(PgSession.fresh)
-        wanted = StepStatus.APPLIED if job.direction == "forward" else StepStatus.ROLLED_BACK
-        return all(self.state.step(step).status is wanted for step in job.steps)
-
-    async def _take_baselines(self, step: str) -> None:
-        """Raises GateClosed where one cannot be had: after the step it could never be taken again."""
-        for verification in self.runbook.verifications:
-            if self._held.stopping or verification.expect.kind is not Expectation.SAME_AS_BEFORE:
-                continue
-            answer = await self._held.asked(partial(verify.ask, script=verification.sql, safety=self.runbook.safety))
-            error = answer.error.message if answer.error else None
-            await self.record(e.BaselineTaken(e.now(), verification.id, answer.table.rows, error))
-            if error is not None:
-                gate = f"no baseline for \u201c{verification.title}\u201d: {error}"
-                raise GateClosed(NextAct("run_step", step, (gate,)))
+    async def settle(self, step: str, *, applied: bool, reason: str) -> None:
+        """A human's word on a step in doubt. ValueError without a reason, or when the step is in no doubt."""
+        if not reason.strip():
+            raise ValueError("settling needs a reason")
+        async with self._held.turn():
+            await self._work.settle(step, applied=applied, reason=safe(reason.strip()))
 
     async def cancel(self) -> bool:
         """Asks what is under way to stop; its end comes as events. False when nothing could be stopped."""
@@ -343,28 +291,7 @@ class Run:
     async def verify(self, *ids: str) -> None:
         """Runs these verifications, or all whose moment has come. Raises Busy."""
         async with self._held.turn():
-            await self._verify(*(ids or tuple(v.plan.id for v in self.state.due)))
-
-    async def _verify(self, *ids: str) -> None:
-        for wanted in ids:
-            if self._held.stopping:
-                return
-            await self._verify_one(self.runbook.verification(wanted))
-
-    async def _verify_one(self, verification: Verification) -> None:
-        await self.record(e.VerificationStarted(e.now(), verification.id))
-        taken = self.state.baselines.get(verification.id)
-        baseline = None if taken is None or taken.error is not None else taken.rows
-        try:
-            finished = await self._held.asked(
-                lambda session: verify.run(session, verification, self.runbook.safety, baseline)
-            )
-        except StatementFailed as failure:
-            finished = verify.unanswered(verification, baseline, str(failure))
-        except (ConnectionLost, CannotConnect) as lost:
-            await self.record(verify.unanswered(verification, baseline, str(lost)))
-            raise
-        await self.record(finished)
+            await self._work.verify(*(ids or tuple(v.plan.id for v in self.state.due)))
 
     # Going back
 
@@ -384,30 +311,11 @@ class Run:
             await self.record(e.RollbackPlanned(e.now(), self.operator, scripts, plan.undoes, plan.to))
             done = False
             try:
-                done = await self._take_back(plan)
+                done = await self._work.take_back(plan)
             finally:
                 await self.record(e.RollbackFinished(e.now(), done))
             if done:
-                await self._verify(*plan.verifications)
-
-    async def _take_back(self, plan: RollbackPlan) -> bool:
-        for script in plan.scripts:
-            rows = {row.step: row for row in await self._held.ledger_rows()}
-            row = rows.get(script.undoes[0])
-            half = row is not None and row.undoing and row.sha256 == script.sql.sha256
-            job = Job(
-                script.id,
-                script.title,
-                "back",
-                script.undoes,
-                script.sql,
-                script.transaction,
-                rollback.patience(self.runbook, script),
-                (row.completed or 0) if row is not None and half else 0,
-            )
-            if not await self._work(job):
-                return False
-        return True
+                await self._work.verify(*plan.verifications)
 
     # Other sessions
 
@@ -433,10 +341,19 @@ class Run:
         )
 
     @property
+    def _work(self) -> Work:
+        return Work(self.runbook, self._held, self._recorder)
+
+    @property
     def _held(self) -> Grip:
         if self._grip is None:
             raise RuntimeError("the run is not open")
         return self._grip
+
+
+def _client() -> str:
+    """This machine's name, as the record calls it."""
+    return safe(socket.gethostname())
 
 
 def _login() -> str:

@@ -7,9 +7,10 @@ from contextlib import suppress
 
 from tui.postgres.monitor import Monitor
 from tui.postgres.rows import Look
-from tui.postgres.session import Dsn
+from tui.postgres.session import CannotConnect, Dsn
 
 from .locks import build_tree
+from .pooler import MEND
 from .sample import Sample
 
 BUSY_INTERVAL = 0.25
@@ -41,7 +42,8 @@ class Sampler:
         own_pids: Callable[[], frozenset[int]] = _nobody,
     ) -> None:
         self.last: Sample | None = None
-        self._monitor = Monitor(dsn)
+        # A run works on a primary. Its sessions being read only, the monitor would not pass for read-write.
+        self._monitor = Monitor(dsn.with_(target_session_attrs="primary"))
         self._on_sample = on_sample
         self._busy = busy
         self._our_pid = our_pid
@@ -57,6 +59,23 @@ class Sampler:
     def wake(self) -> None:
         """Looks now instead of at the end of the interval: a script begins."""
         self._awake.set()
+
+    async def connect(self) -> None:
+        """Takes the monitor's connection before it is needed; whoever does so must ``close``. Raises CannotConnect."""
+        look = await self._monitor.look()
+        if not self._monitor.connected:
+            why = "; ".join(source.why for source in look.missing)
+            if "unsupported startup parameter" in why:
+                why += f"; a pooler that refuses the monitor's timeouts: {MEND}"
+            raise CannotConnect(f"the monitor cannot connect: {why}")
+
+    def reconnect(self) -> None:
+        """Lets go of the monitor's server, which the runner's may not be any more; the next look finds it again."""
+        self._monitor.hang_up()
+
+    async def close(self) -> None:
+        """Lets go of the monitor's connection; ``run`` does so itself, but for one that was cancelled before it ran."""
+        await self._monitor.close()
 
     async def run(self) -> None:
         """Samples until cancelled; the first sample comes at once."""

@@ -52,7 +52,9 @@ class ItemState:
 class StepState:
     """A step. ``seconds`` is how long the script took that brought it where it stands.
 
-    ``completed`` is set where a script outside a transaction stopped: so many of its statements are in the database.
+    ``completed`` is set where a script that is not one transaction stopped: so many of its statements, or chunks of a
+    batch, are in the database. ``remains``: what a statement outside a transaction left behind. ``lost``: the journal
+    knows of the step and the ledger, which is gone, does not.
     """
 
     plan: e.PlannedStep
@@ -62,11 +64,18 @@ class StepState:
     operator: str = ""
     message: str = ""
     completed: int | None = None
+    remains: e.Remains | None = None
+    lost: bool = False
+
+    @property
+    def repair(self) -> tuple[str, ...]:
+        """The statements that take away what is in the way of going on."""
+        return self.remains.repair if self.remains is not None else ()
 
     @property
     def present(self) -> bool:
         """The database holds something of it, whole or in part."""
-        return self.status is StepStatus.APPLIED or bool(self.completed)
+        return self.status is StepStatus.APPLIED or bool(self.completed) or bool(self.repair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,39 @@ class VerificationState:
     plan: e.PlannedVerification
     status: VerificationStatus = VerificationStatus.PENDING
     result: e.VerificationFinished | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """How far a batched script is. ``left`` as it was counted when the pass began, less what was done since.
+
+    ``recent``: the last chunks by their end and rows. ``throttled``: why no chunk begins now.
+    """
+
+    done: int
+    left: int
+    size: int
+    chunk: int = 0
+    recent: tuple[tuple[datetime, int], ...] = ()
+    throttled: str = ""
+
+    @property
+    def fraction(self) -> float:
+        """Of all rows that are known of, how many are done: 0 to 1."""
+        return self.done / (self.done + self.left) if self.done + self.left else 1.0
+
+    @property
+    def rate(self) -> float | None:
+        """Rows a second over the last chunks, pauses included; None until there are two."""
+        if len(self.recent) < 2:
+            return None
+        seconds = (self.recent[-1][0] - self.recent[0][0]).total_seconds()
+        return sum(rows for _, rows in self.recent[1:]) / seconds if seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        rate = self.rate
+        return self.left / rate if rate else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +137,7 @@ class ScriptState:
     waits: tuple[e.LockWaited, ...] = ()
     failure: e.ScriptFailed | None = None
     seconds: float | None = None
+    batch: BatchState | None = None
 
     @property
     def retry_at(self) -> datetime | None:
@@ -113,7 +156,18 @@ class ScriptState:
 class NextAct:
     """What ``enter`` does now. ``gates`` names, in words, what keeps it closed."""
 
-    kind: Literal["confirm_production", "open_window", "run_step", "run_verifications", "resolve", "finished", "busy"]
+    kind: Literal[
+        "watch",
+        "take_over",
+        "confirm_production",
+        "open_window",
+        "run_step",
+        "run_verifications",
+        "resolve",
+        "repair",
+        "finished",
+        "busy",
+    ]
     step: str | None = None
     gates: tuple[str, ...] = ()
     gate_ids: tuple[str, ...] = ()

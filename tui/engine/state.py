@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from . import events as e
+from .changes import words as changed_words
+from .standing import BatchState as BatchState
 from .standing import ItemState as ItemState
 from .standing import NextAct as NextAct
 from .standing import ScriptState as ScriptState
@@ -15,6 +17,10 @@ from .standing import StepState as StepState
 from .standing import StepStatus as StepStatus
 from .standing import VerificationState as VerificationState
 from .standing import VerificationStatus as VerificationStatus
+from .truth import by_catalog, by_ledger
+
+_RECENT = 20
+"""Chunks that a batch's rate is taken over."""
 
 _State = TypeVar("_State", ItemState, StepState, VerificationState)
 
@@ -39,6 +45,13 @@ class RunState:
     overrides: tuple[e.GateOverridden, ...] = ()
     waits: tuple[e.LockWaited, ...] = ()
     signals: tuple[e.SessionSignalled, ...] = ()
+    changes: tuple[e.Change, ...] = ()
+    accepted: tuple[e.Change, ...] = ()
+    watched: e.RunWatched | None = None
+    awaited: e.ServerAwaited | None = None
+    ledger: e.LedgerRead | None = None
+    under_way: int | None = None
+    repairing: e.RepairStarted | None = None
     closed: e.RunClosed | None = None
     last: e.Event | None = None
 
@@ -80,6 +93,8 @@ class RunState:
         """A script, verification or probe of ours is under way."""
         if self.script is not None and self.script.active:
             return True
+        if self.repairing is not None or self.awaited is not None:
+            return True
         if any(i.asking for i in self.items):
             return True
         return any(v.status is VerificationStatus.RUNNING for v in self.verifications)
@@ -107,6 +122,11 @@ class RunState:
         )
 
     @property
+    def unaccepted_changes(self) -> tuple[e.Change, ...]:
+        """The files that changed after they were applied, and for which nobody has given a reason yet."""
+        return tuple(change for change in self.changes if change not in self.accepted)
+
+    @property
     def verified(self) -> bool:
         """Every verification whose moment has come passed or was accepted."""
         good = (VerificationStatus.PASSED, VerificationStatus.ACCEPTED)
@@ -115,7 +135,7 @@ class RunState:
     @property
     def exit_code(self) -> int:
         """5 in doubt; 1 a step, a verification or the rollback failed and stands so; else 0."""
-        if any(s.status is StepStatus.IN_DOUBT for s in self.steps):
+        if self.under_way is not None or any(s.status is StepStatus.IN_DOUBT for s in self.steps):
             return 5
         failed = any(s.status is StepStatus.FAILED for s in self.steps)
         red = any(v.status is VerificationStatus.FAILED for v in self.due)
@@ -124,12 +144,17 @@ class RunState:
 
     def next_act(self) -> NextAct:
         """What going on means now, and which gates are closed."""
+        if self.watched is not None:
+            return NextAct("watch" if self.watched.holder is not None else "take_over")
         if self.busy:
             return NextAct("busy")
         if self.opened is not None and self.opened.target.production and not self.production_confirmed:
             return NextAct("confirm_production")
-        if any(s.status is StepStatus.IN_DOUBT for s in self.steps):
+        if self.under_way is not None or any(s.status is StepStatus.IN_DOUBT for s in self.steps):
             return NextAct("resolve")
+        left = next((s for s in self.steps if s.repair), None)
+        if left is not None:
+            return self._gated(NextAct("repair", left.plan.id), [], [])
         if self.rolled_back:
             due = self.due
             pending = any(v.status is VerificationStatus.PENDING for v in due)
@@ -152,9 +177,13 @@ class RunState:
         # A probe that was not asked yet says nothing: going on asks it first, and then it counts.
         closed = [i.plan for i in items if i.open and not (i.plan.by == "probe" and i.probe is None)]
         words = tuple(p.title for p in closed) + tuple(f"failed: {v.plan.title}" for v in failed)
+        ids = tuple(p.id for p in closed) + tuple(v.plan.id for v in failed)
+        changed = self.unaccepted_changes if act.kind in ("open_window", "run_step", "repair") else ()
+        words += tuple(changed_words(change) for change in changed)
+        ids += tuple(change.id for change in changed)
         if self.paused and act.kind == "run_step":
             words = ("the run is paused", *words)
-        return replace(act, gates=words, gate_ids=tuple(p.id for p in closed) + tuple(v.plan.id for v in failed))
+        return replace(act, gates=words, gate_ids=ids)
 
     def apply(self, event: e.Event) -> "RunState":
         """The state after this event."""
@@ -198,6 +227,10 @@ def _opened(state: RunState, event: e.RunOpened) -> RunState:
             _settled(replace(verifications.get(p.id, VerificationState(p)), plan=p)) for p in event.verifications
         ),
         script=None if state.script is None or state.script.active else state.script,
+        watched=None,
+        awaited=None,
+        repairing=None,
+        under_way=None,
     )
 
 
@@ -209,40 +242,12 @@ def _settled(verification: VerificationState) -> VerificationState:
 
 
 def _ledger(state: RunState, event: e.LedgerRead) -> RunState:
-    """The database is right, whatever the journal says."""
-    rows = {row.step: row for row in event.steps}
-    steps = []
-    for step in state.steps:
-        row = rows.get(step.plan.id)
-        if row is None:
-            lost = step.status in (
-                StepStatus.RUNNING,
-                StepStatus.APPLIED,
-                StepStatus.ROLLED_BACK,
-                StepStatus.IN_DOUBT,
-            )
-            steps.append(replace(step, status=StepStatus.PENDING, completed=None) if lost else step)
-            continue
-        if row.completed is not None:
-            stopped = f"stopped after {row.completed} of {step.plan.statements} statements"
-            if row.undoing:
-                stopped = f"its way back stopped after {row.completed} statements"
-            # A way back that stopped half-way leaves something of the step, however little of it was done.
-            completed = max(1, row.completed) if row.undoing else row.completed
-            message = step.message or stopped
-            steps.append(replace(step, status=StepStatus.FAILED, message=message, completed=completed))
-            continue
-        if not row.applied and step.status is StepStatus.FAILED:
-            steps.append(step)
-            continue
-        status = StepStatus.APPLIED if row.applied else StepStatus.ROLLED_BACK
-        told = {"seconds": row.seconds, "at": row.at, "operator": row.operator}
-        steps.append(replace(step, status=status, message="", completed=None, **told))  # type: ignore[arg-type]
+    steps = by_ledger(state.steps, event)
     applied = {s.plan.id for s in steps if s.status is StepStatus.APPLIED}
     verifications = tuple(
         v if v.plan.after in applied or v.plan.after in ("end", "back") else _reset(v) for v in state.verifications
     )
-    return replace(state, steps=tuple(steps), verifications=verifications)
+    return replace(state, steps=steps, verifications=verifications, ledger=event, under_way=event.under_way)
 
 
 def _reset(verification: VerificationState) -> VerificationState:
@@ -252,7 +257,7 @@ def _reset(verification: VerificationState) -> VerificationState:
 def _script_started(state: RunState, event: e.ScriptStarted) -> RunState:
     script = ScriptState(event)
     if state.script is not None and event.attempt > 1 and state.script.started.script == event.script:
-        script = replace(script, waits=state.script.waits, given_back=state.script.given_back)
+        script = replace(script, waits=state.script.waits, given_back=state.script.given_back, batch=state.script.batch)
     steps = state.steps
     for step in event.steps:
         steps = _swap(steps, step, status=StepStatus.RUNNING, at=event.at, operator=event.operator, message="")
@@ -301,6 +306,7 @@ def _overridden(state: RunState, event: e.GateOverridden) -> RunState:
     ids = set(event.open)
     return replace(
         state,
+        accepted=(*state.accepted, *(c for c in state.unaccepted_changes if c.id in ids)),
         overrides=(*state.overrides, event),
         items=tuple(replace(i, overridden=True) if i.plan.id in ids else i for i in state.items),
         verifications=tuple(
@@ -330,6 +336,21 @@ def _in_script(state: RunState, event: e.Event) -> RunState:
             script = replace(script, phase="backoff", given_back=event, finished=())
         case e.CommitIntended():
             script = replace(script, phase="committing")
+        case e.BatchMeasured():
+            chunks = script.batch or BatchState(0, 0, 0)
+            script = replace(script, batch=replace(chunks, done=event.done, left=event.left, size=event.size))
+        case e.BatchDone() if script.batch is not None:
+            batch = replace(
+                script.batch,
+                done=event.done,
+                left=max(0, script.batch.left - event.rows),
+                size=event.size,
+                chunk=event.chunk,
+                recent=(*script.batch.recent, (event.at, event.rows))[-_RECENT:],
+            )
+            script = replace(script, batch=batch, phase="running")
+        case e.BatchThrottled() if script.batch is not None:
+            script = replace(script, batch=replace(script.batch, throttled=event.reason))
         case _:
             pass
     return replace(state, script=script)
@@ -341,6 +362,22 @@ def _fold(state: RunState, event: e.Event) -> RunState:
             return _opened(state, event)
         case e.LedgerRead():
             return _ledger(state, event)
+        case e.RemainsFound():
+            return replace(state, steps=by_catalog(state.steps, event))
+        case e.RepairStarted():
+            return replace(state, repairing=event)
+        case e.RepairFinished():
+            return replace(state, repairing=None)
+        case e.ChangesFound():
+            return replace(state, changes=event.changes)
+        case e.RunWatched():
+            return replace(state, watched=event)
+        case e.ServerAwaited():
+            # The clock runs from the first word of it on.
+            begun = state.awaited.at if state.awaited is not None else event.at
+            return replace(state, awaited=replace(event, at=begun))
+        case e.ServerAnswered():
+            return replace(state, awaited=None)
         case e.ProductionConfirmed():
             return replace(state, production_confirmed=True)
         case e.ItemTicked():

@@ -1,19 +1,22 @@
 """Looks at a run without taking it in hand: nothing is written, nobody is kept out."""
 
-from tui.postgres.queries import load
 from tui.postgres.rows import safe
-from tui.postgres.session import Dsn, PgSession, StatementFailed
+from tui.postgres.session import Dsn, PgSession
 from tui.runbook.model import Runbook
 
 from . import events as e
-from . import ledger
+from . import reading
+from .changes import changes, words
 from .journal import newest_run, read
 from .plan import opening, target_of
 from .state import RunState, StepStatus, fold
 
 
 async def look(runbook: Runbook, dsn: Dsn) -> RunState:
-    """The run as this machine's journal tells it, set right by the ledger. Raises CannotConnect, JournalFailed."""
+    """The run as this machine's journal tells it, set right by what the database says.
+
+    Raises CannotConnect, JournalFailed.
+    """
     async with await PgSession.open(dsn, application_name="lockstep status") as session:
         server = await session.server()
         target = target_of(runbook, server, asked=False)
@@ -21,27 +24,15 @@ async def look(runbook: Runbook, dsn: Dsn) -> RunState:
         state = fold(read(stored.path)) if stored is not None else RunState()
         operator = state.operator or safe(server.user)
         run = stored.opened.run if stored is not None else ""
-        script, unanswered = state.script, state.unanswered_commit
+        intent = state.unanswered_commit
         state = state.apply(opening(runbook, run, target, operator, ""))
-        state = state.apply(e.LedgerRead(e.now(), await ledger.read(session, runbook.slug)))
-        if script is not None and unanswered is not None and await _under_way(session, unanswered):
-            told = "its COMMIT is still under way: ask again"
-            started = script.started
-            return state.apply(
-                e.ScriptFailed(
-                    e.now(), started.script, started.direction, started.steps, "connection", "in_doubt", 0, None, told
-                )
-            )
+        commit = await reading.commit_status(session, intent) if intent is not None else None
+        under_way = await reading.script_runner(session, runbook.slug)
+        async for fact in reading.facts(session, runbook, intent, commit, under_way):
+            state = state.apply(fact)
+            if isinstance(fact, e.LedgerRead):
+                state = state.apply(e.ChangesFound(e.now(), changes(runbook, fact.steps)))
         return state
-
-
-async def _under_way(session: PgSession, commit: e.CommitIntended) -> bool:
-    try:
-        answer = await session.query(load("operator/commit"), {"transaction_id": commit.transaction_id})
-    except StatementFailed:
-        # Another server than the one it was sent to.
-        return False
-    return answer.rows[0][0] == "in progress"
 
 
 def as_object(state: RunState) -> dict[str, object]:
@@ -63,6 +54,8 @@ def as_object(state: RunState) -> dict[str, object]:
                 "at": step.at.isoformat() if step.at else None,
                 "seconds": step.seconds,
                 "message": step.message,
+                "completed": step.completed,
+                "repair": list(step.repair),
             }
             for step in state.steps
         ],
@@ -77,5 +70,7 @@ def as_object(state: RunState) -> dict[str, object]:
             }
             for v in state.verifications
         ],
+        "under_way": state.under_way,
+        "changes": [words(change) for change in state.changes],
         "open": [item.plan.id for item in state.items if item.open],
     }

@@ -1,7 +1,8 @@
 """A run without a screen: the same acts, in the order in which an operator would do them."""
 
-from .run import GateClosed, Run
+from .run import Run
 from .state import NextAct, VerificationStatus
+from .work import GateClosed
 
 FAILED = 1
 """The exit code where a step or a verification failed."""
@@ -42,5 +43,5 @@ async def run_to(run: Run, last: str | None) -> int:
             return FAILED
         before = run.state.applied
         await run.go_on()
-        if act.kind == "run_step" and run.state.applied == before:
+        if act.kind in ("run_step", "repair") and run.state.applied == before:
             return run.state.exit_code or FAILED

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -11,6 +13,7 @@ import psycopg
 from psycopg import conninfo
 from psycopg.pq import ExecStatus
 
+from .queries import load
 from .rows import PgError, safe
 
 # What psycopg warns of reaches us as exceptions; without a handler it would be written over the screen.
@@ -18,10 +21,19 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 CONNECT_TIMEOUT = 10
 """Seconds until a server that does not answer is given up, where the DSN and PGCONNECT_TIMEOUT say nothing."""
+# A server whose machine vanished is noticed within 15 s, also while we wait for its answer; unless the DSN says else.
+_NOTICED = {"keepalives_idle": "5", "keepalives_interval": "3", "keepalives_count": "3", "tcp_user_timeout": "15000"}
 
 
 class CannotConnect(Exception):
-    """No connection came about; the text says to where and why, without a password."""
+    """No connection came about; the text says to where and why, without a password.
+
+    ``why`` is the reason alone, as short as the server and libpq put it: ``the database system is starting up``.
+    """
+
+    def __init__(self, text: str, why: str = "") -> None:
+        super().__init__(text)
+        self.why = why or text
 
 
 class ConnectionLost(Exception):
@@ -118,10 +130,11 @@ async def connect(
     }
     if dsn.get("connect_timeout") is None and "PGCONNECT_TIMEOUT" not in os.environ:
         parameters["connect_timeout"] = str(CONNECT_TIMEOUT)
+    parameters |= {name: value for name, value in _NOTICED.items() if dsn.get(name) is None}
     try:
         connection = await psycopg.AsyncConnection.connect(dsn.with_(**parameters).reveal(), autocommit=True)
     except psycopg.OperationalError as error:
-        raise CannotConnect(safe(str(error).strip())) from None
+        raise CannotConnect(safe(str(error).strip()), _why(str(error))) from None
     # A prepared statement would hide a table that was renamed since; every text is planned anew.
     connection.prepare_threshold = None
     return connection
@@ -133,6 +146,7 @@ class PgSession:
     def __init__(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
         self._connection = connection
         self.backend_pid: int = connection.info.backend_pid
+        self._kept: Mapping[str, str] = {}
         self._refused: set[str] = set()
 
     @classmethod
@@ -143,11 +157,35 @@ class PgSession:
     async def fresh(self) -> None:
         """The session as psql would find it at the start of a script: no role, setting or temporary table of before."""
         await self.execute("DISCARD ALL")
+        await self._set_kept()
         # Where the server's platform can, it notices within a second that we died, and lets go of our locks.
         await self._set_where_allowed("client_connection_check_interval", "1s")
         # Where we may (superuser, or SET granted), we look for a deadlock before the application's sessions do, and so
         # are the ones who give way.
         await self._set_where_allowed("deadlock_timeout", "100ms")
+
+    async def keep(self, settings: Mapping[str, str]) -> None:
+        """Sets what this server's version knows of these, now and after every ``fresh``. Raises ConnectionLost."""
+        self._kept = dict(settings)
+        await self._set_kept()
+
+    async def _set_kept(self) -> None:
+        if not self._kept:
+            return
+        try:
+            await self.query(load("operator/keep"), {"names": list(self._kept), "values": list(self._kept.values())})
+        except StatementFailed:
+            # Precautions all: a server that does not allow them is none that we could not work with.
+            self._kept = {}
+
+    async def ask_pid(self) -> int:
+        """The pid of the server process that answers, which is ``backend_pid`` from now on.
+
+        A pooler tells another one at connecting. Raises ConnectionLost, StatementFailed.
+        """
+        answer = await self.query("SELECT pg_catalog.pg_backend_pid()")
+        self.backend_pid = int(answer.rows[0][0] or 0)
+        return self.backend_pid
 
     async def _set_where_allowed(self, name: str, value: str) -> None:
         """Tried once: a refusal is an ERROR in the server's log, and must not be there at every script."""
@@ -228,6 +266,12 @@ class PgSession:
             # Nobody there to ask: the statement's own failure will tell.
             return
 
+    def hang_up(self) -> None:
+        """Breaks the connection under a statement that is under way, which then ends at once by ConnectionLost."""
+        if not self._connection.closed:
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as line, suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
     async def close(self) -> None:
         await self._connection.close()
 
@@ -267,6 +311,13 @@ def _pg_error(error: psycopg.Error, text: str | bytes) -> PgError:
         context=safe(diag.context or "", lines=True),
         line=line,
     )
+
+
+def _why(text: str) -> str:
+    """What libpq says of each host, without where: ``Connection refused``, ``the database system is starting up``."""
+    lines = text.strip().splitlines()
+    reasons = [line.rpartition(" failed: ")[2].removeprefix("FATAL:").strip() for line in lines if " failed: " in line]
+    return safe("; ".join(dict.fromkeys(reasons)) or lines[0])
 
 
 def _count(status: str | None) -> int | None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from tui.runbook.batched import prelude
 from tui.runbook.findings import Finding, nearest_or_all, quoted
 from tui.runbook.inclusion import RUNBOOK_FILE
 from tui.runbook.model import (
     AFTER_BACK,
     AFTER_END,
+    Batch,
     ChecklistItem,
     Expect,
     Expectation,
@@ -180,25 +182,55 @@ class Builder:
     def _step(self, element: _Element[StepTable], safety: Safety) -> Step:
         table = element.table
         transaction = True if "transaction" not in element.given else table.transaction
+        batch = self._batch(element, transaction)
         return Step(
             id=table.id or "",
             title=table.title or "",
-            sql=_NOTHING if table.sql is None else self._changes(element, "sql", table.sql, transaction),
+            sql=_NOTHING if table.sql is None else self._changes(element, "sql", table.sql, transaction, batch),
             rollback=None
             if table.rollback is None
             else self._changes(element, "rollback", table.rollback, transaction),
             transaction=transaction is not False,
             expected=table.expected,
             safety=_safety(safety, table.safety),
+            batch=batch,
         )
 
-    def _changes(self, element: _Element[StepTable], key: str, value: str, transaction: bool | None) -> Script:
+    def _batch(self, element: _Element[StepTable], transaction: bool | None) -> Batch | None:
+        """The step's batch; None without one, or where a key that it needs is missing or wrong."""
+        table = element.table.batch
+        if table is None:
+            return None
+        if transaction is False:
+            mend = "take transaction out: each chunk is a transaction of its own"
+            self._at(element, "batch", "`batch` with transaction = false", mend)
+        batch = Batch(table.table or "", table.key or (), table.where or "")
+        size = table.size or batch.size
+        most = table.max_size or max(batch.max_size, size)
+        if size > most:
+            mend = f"write max_size = {size} or more" if table.size else f"write a size of {most} or less too"
+            self._at(element, "batch", f"`batch.size` is {size}, more than `max_size` {most}", mend)
+        if not (batch.table and batch.key and batch.where):
+            return None
+        return replace(batch, size=size, target=table.target or batch.target, max_size=most)
+
+    def _changes(
+        self,
+        element: _Element[StepTable],
+        key: str,
+        value: str,
+        transaction: bool | None,
+        batch: Batch | None = None,
+    ) -> Script:
         source = self._source(element, key, value)
-        if transaction is None:
+        if transaction is None or (key == "sql" and "batch" in element.given and batch is None):
             return self._scripts.read(source)
         if not transaction:
             return self._scripts.statement_by_statement(source)
-        return self._scripts.transactional(source, "move it to a step of its own with transaction = false")
+        elsewhere = "move it to a step of its own with transaction = false"
+        if batch is not None:
+            return self._scripts.batched(source, elsewhere, prelude(batch))
+        return self._scripts.transactional(source, elsewhere)
 
     def _verification(self, element: _Element[VerificationTable], steps: list[str]) -> Verification:
         table = element.table

@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui.paths import shipped_runbooks
@@ -74,9 +74,10 @@ def load(path: Path) -> Loaded:
         what = "a runbook's directory needs a name that can be shown"
         return Loaded(None, (Finding("error", str(path), None, what, "rename the directory"),))
     try:
-        text = read_text(root, RUNBOOK_FILE).removeprefix("\ufeff")
+        written = read_text(root, RUNBOOK_FILE)
     except FileProblem as problem:
         return Loaded(None, (_unread(root, problem),))
+    text = written.removeprefix("\ufeff")
     try:
         raw = tomllib.loads(text)
         places = locate(text.replace("\r\n", "\n"))
@@ -87,7 +88,7 @@ def load(path: Path) -> Loaded:
     except ValueError:  # what int() refuses: thousands of digits
         return Loaded(None, (_syntax(text, "A number too long to be one"),))
     findings: list[Finding] = []
-    runbook = Builder(root, raw, places, findings).runbook()
+    runbook = replace(Builder(root, raw, places, findings).runbook(), toml=written)
     # One file may serve two steps: what is wrong with it is told once.
     told = {(f.severity, f.file, f.line, f.what): f for f in reversed(findings)}
     ordered = tuple(sorted(told.values(), key=lambda f: (f.file != RUNBOOK_FILE, f.file, f.line or 0)))

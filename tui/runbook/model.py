@@ -32,6 +32,8 @@ class Expectation(StrEnum):
 
 AFTER_END = "end"
 AFTER_BACK = "back"
+BATCH = "batch"
+"""The temporary table that holds the keys of one chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,28 @@ class ChecklistItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """How a backfill is cut into chunks, each a transaction of its own.
+
+    ``table`` is as SQL writes it. ``key`` names its columns, without quotes. ``where`` is the condition of a row that
+    still has to be done. ``size`` and ``max_size`` count rows: of the first chunk, and the most that any may have.
+    ``target`` is how long a chunk should take, in seconds.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    where: str
+    size: int = 1000
+    target: float = 1.0
+    max_size: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One script of the migration. ``expected`` is (shortest, longest) in seconds, or None."""
+    """One script of the migration. ``expected`` is (shortest, longest) in seconds, or None.
+
+    With a ``batch`` the script's statements run once a chunk; the prelude that fills ``batch`` for psql is left out.
+    """
 
     id: str
     title: str
@@ -110,6 +132,7 @@ class Step:
     transaction: bool
     expected: tuple[float, float] | None
     safety: Safety
+    batch: Batch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +166,10 @@ class Requires:
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """A whole runbook. ``production`` is True or fnmatch patterns over host and database name."""
+    """A whole runbook. ``production`` is True or fnmatch patterns over host and database name.
+
+    ``toml`` is the text of its ``runbook.toml`` as it lies on the disk.
+    """
 
     path: Path
     name: str
@@ -155,6 +181,7 @@ class Runbook:
     steps: tuple[Step, ...]
     verifications: tuple[Verification, ...]
     rollbacks: tuple[Rollback, ...]
+    toml: str = ""
 
     @property
     def slug(self) -> str:
@@ -170,6 +197,11 @@ class Runbook:
         for rollback in self.rollbacks:
             digest.update(f"{rollback.id}\0{rollback.sql.sha256}\0".encode())
         return digest.hexdigest()
+
+    @property
+    def toml_sha256(self) -> str:
+        """Of its ``runbook.toml`` as it lies on the disk."""
+        return hashlib.sha256(self.toml.encode()).hexdigest()
 
     def step(self, step_id: str) -> Step:
         """The step with this id; KeyError if there is none."""

@@ -4,6 +4,7 @@ Every key may be absent for pydantic, so that a table with an error is still che
 names the keys that must be there.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -29,6 +30,10 @@ _Sql = Annotated[str, AfterValidator(values.sql)]
 _Extension = Annotated[str, AfterValidator(values.extension)]
 _Duration = Annotated[float, PlainValidator(values.duration(_LONGEST))]
 _Timeout = Annotated[float, PlainValidator(values.duration(_LONGEST_TIMEOUT))]
+_Table = Annotated[str, AfterValidator(values.table)]
+_Key = Annotated[tuple[str, ...], PlainValidator(values.key)]
+_Condition = Annotated[str, AfterValidator(values.condition)]
+_Rows = Annotated[int, Field(ge=1, le=10_000_000)]
 _Range = Annotated[tuple[float, float], PlainValidator(values.duration_range(_LONGEST))]
 
 
@@ -76,6 +81,17 @@ class ChecklistTable(Table):
     step: str | None = None
 
 
+class BatchTable(Table):
+    needs = ("table", "key", "where")
+
+    table: _Table | None = None
+    key: _Key | None = None
+    where: _Condition | None = None
+    size: _Rows | None = None
+    target: _Duration | None = None
+    max_size: _Rows | None = None
+
+
 class StepTable(Table):
     needs = ("id", "title", "sql")
 
@@ -86,6 +102,7 @@ class StepTable(Table):
     transaction: bool | None = None
     expected: _Range | None = None
     safety: SafetyTable | None = None
+    batch: BatchTable | None = None
 
 
 class VerificationTable(Table):
@@ -127,7 +144,12 @@ ELEMENTS: dict[str, type[ChecklistTable] | type[StepTable] | type[VerificationTa
 }
 """The tables that are written in double brackets, as often as wanted."""
 
-_INNER: dict[str, type[Table]] = {"requires": RequiresTable, "safety": SafetyTable, "expect": ExpectTable}
+_INNER: dict[str, type[Table]] = {
+    "requires": RequiresTable,
+    "safety": SafetyTable,
+    "batch": BatchTable,
+    "expect": ExpectTable,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +185,7 @@ def check(model: type[_T], raw: dict[str, Any]) -> Checked[_T]:
                 problems.append(_problem(model, details))
                 _drop(table, details["loc"])
         else:
-            # A key misspelled is told as such, not also as missing.
-            meant = {nearest(key, model.model_fields) for key in raw if key not in model.model_fields}
-            missing = [
-                Problem((), f"`{key}` is missing", f"add `{key} = …`")
-                for key in model.needs
-                if key not in raw and key not in meant
-            ]
-            return Checked(valid, frozenset(raw), (*missing, *problems))
+            return Checked(valid, frozenset(raw), (*_missing(model, raw), *problems))
 
 
 def expectation(table: ExpectTable) -> Expect:
@@ -183,10 +198,21 @@ def expectation(table: ExpectTable) -> Expect:
     return Expect(kinds[0], getattr(table, kinds[0].value))
 
 
+def _missing(model: type[Table], raw: dict[str, Any], at: tuple[str, ...] = ()) -> Iterator[Problem]:
+    # A key misspelled is told as such, not also as missing.
+    meant = {nearest(key, model.model_fields) for key in raw if key not in model.model_fields}
+    for key in model.needs:
+        if key not in raw and key not in meant:
+            yield Problem(at, f"`{'.'.join((*at, key))}` is missing", f"add `{key} = …`")
+    for key, inner in _INNER.items():
+        if key in model.model_fields and isinstance(raw.get(key), dict):
+            yield from _missing(inner, raw[key], (*at, key))
+
+
 def _drop(table: dict[str, Any], at: tuple[Key, ...]) -> None:
     """Take out what is wrong: one key of an inner table whose keys are independent, else the whole value."""
     key = str(at[0])
-    if len(at) > 1 and key in ("safety", "requires") and isinstance(table.get(key), dict):
+    if len(at) > 1 and key in ("safety", "requires", "batch") and isinstance(table.get(key), dict):
         table[key] = {inner: value for inner, value in table[key].items() if inner != at[1]}
     else:
         table.pop(key, None)

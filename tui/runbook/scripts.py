@@ -1,15 +1,16 @@
-"""SQL of a runbook, judged by how it is run: in one transaction, statement by statement, or as a query."""
+"""SQL of a runbook, judged by how it is run: in one transaction, in chunks, by statement, or as a query."""
 
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+from tui.runbook.batched import is_prelude, names_batch
 from tui.runbook.files import FileProblem, normal_name
 from tui.runbook.findings import Finding
 from tui.runbook.inclusion import RUNBOOK_FILE, inline_script, read_script
 from tui.runbook.lexer import symbol, tokens
-from tui.runbook.model import Script
+from tui.runbook.model import BATCH, Script
 from tui.runbook.query import QUERIES, not_a_query
 from tui.runbook.statements import Statement, not_in_transaction, transaction_control
 from tui.runbook.toml_lines import Place
@@ -77,6 +78,36 @@ class Scripts:
             wrong(0, "there is nothing between BEGIN and COMMIT", "write the statements")
         inner = slice(1 if begins else 0, last if commits else last + 1)
         return replace(script, statements=script.statements[inner], files=script.files[inner])
+
+    def batched(self, source: Source, elsewhere: str, prelude: str) -> Script:
+        """A transactional script of which one chunk at a time is run; its ``prelude`` for psql is left out.
+
+        ``prelude``: what to write where there is none.
+        """
+        script = self.transactional(source, elsewhere)
+        wrong = partial(self._wrong, script, source.item)
+        preludes = [i for i, statement in enumerate(script.statements) if is_prelude(statement)]
+        users = [i for i, s in enumerate(script.statements) if i not in preludes and names_batch(s)]
+        if not script.statements:
+            return script  # why is told already
+        if not preludes:
+            wrong(0, f"nothing fills the temporary table {BATCH}, so psql could not run this", f"begin with {prelude}")
+        elif users and users[0] < preludes[0]:
+            wrong(preludes[0], f"{BATCH} is made after the first statement that names it", "write it above that one")
+        for index in preludes[1:]:
+            wrong(index, f"{BATCH} is made a second time", "keep one")
+        for index in users:
+            if _words(script.statements[index])[:2] == ["DROP", "TABLE"]:
+                wrong(index, f"DROP TABLE {BATCH}, but each chunk needs it", "take it out: it goes with the session")
+        if not users:
+            mend = f"join it: … FROM {BATCH} WHERE …"
+            wrong(0, f"no statement names {BATCH}, so each chunk would do the same", mend)
+        kept = [i for i in range(len(script.statements)) if i not in preludes]
+        return replace(
+            script,
+            statements=tuple(script.statements[i] for i in kept),
+            files=tuple(script.files[i] for i in kept),
+        )
 
     def statement_by_statement(self, source: Source) -> Script:
         """A script whose statements each commit by themselves."""

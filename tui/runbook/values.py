@@ -8,7 +8,8 @@ from typing import Literal
 
 from tui.runbook.durations import format_duration, parse_duration
 from tui.runbook.findings import hidden_character, quoted
-from tui.runbook.model import AFTER_BACK, AFTER_END, Scalar
+from tui.runbook.lexer import SplitError, Token, tokens
+from tui.runbook.model import AFTER_BACK, AFTER_END, BATCH, Scalar
 
 _LONGEST_ID = 60
 _SERVER = re.compile(r">= ?([0-9]{1,2})")
@@ -150,6 +151,86 @@ def production(value: object) -> bool | tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(pattern, str) and pattern for pattern in value):
         raise Unfit(f"is {shown(value)}", 'write true, or patterns over host and database: ["*prod*"]')
     return tuple(value)
+
+
+def table(value: str) -> str:
+    """A table as SQL writes it, with or without its schema."""
+    named = value if hidden_character(value) is None else ""
+    match parts := _tokens(named):
+        case [one] if _is_name(one):
+            if name_of(named[one[1] : one[2]]) == BATCH:
+                raise Unfit("is the name of the temporary table itself", f'write its schema: "public.{BATCH}"')
+        case [schema, (_, start, end), one] if _is_name(schema) and _is_name(one) and named[start:end] == ".":
+            pass
+        case _:
+            raise Unfit(f"is {quoted(value)}, not a table's name", 'write it as SQL does: "users", "public.users"')
+    return "".join(named[start:end] for _, start, end in parts)
+
+
+def key(value: object) -> tuple[str, ...]:
+    """The columns of a key, one or several, as SQL writes them; it gives their names without quotes."""
+    columns = [value] if isinstance(value, str) else value
+    if not isinstance(columns, list) or not columns or not all(isinstance(column, str) for column in columns):
+        raise Unfit(f"is {shown(value)}, not a list of columns", 'write the columns of a unique key: ["id"]')
+    names = []
+    for column in columns:
+        name = name_of(column)
+        if name is None:
+            raise Unfit(f"holds {quoted(column)}, not a column's name", 'write it as SQL does: "id"')
+        if name in names:
+            raise Unfit(f"names {quoted(name)} twice", "take one out")
+        names.append(name)
+    return tuple(names)
+
+
+def condition(value: str) -> str:
+    """What may stand after WHERE, whole in itself, so that it can be put in parentheses."""
+    long_text(value)
+    try:
+        words = [value[start:end] for _, start, end in tokens(value)]
+    except SplitError as error:
+        what, _, mend = str(error).partition(": ")
+        raise Unfit(f"is no condition: {what}", mend) from None
+    if not words:
+        raise Unfit("is empty", 'write what a row is that still has to be done: "email_lower IS NULL"')
+    if words[0].upper() == "WHERE":
+        raise Unfit("begins with WHERE", "write the condition alone")
+    if ";" in words:
+        raise Unfit("holds a ;", "write one condition and nothing after it")
+    depth = 0
+    for word in words:
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if depth < 0:
+            break
+    if depth != 0:
+        raise Unfit("has a parenthesis without its other half", "write as many ( as )")
+    return value
+
+
+def name_of(text: str) -> str | None:
+    """The name that an identifier of SQL means: ``Id`` means ``id``, ``"Id"`` means ``Id``; None if it is none."""
+    found = _tokens(text) if hidden_character(text) is None else []
+    if len(found) != 1 or not _is_name(found[0]):
+        return None
+    _, start, end = found[0]
+    if text[start] == '"':
+        return text[start + 1 : end - 1].replace('""', '"')
+    # The server folds what is ASCII, and nothing more in a database of UTF-8.
+    return "".join(character.lower() if character.isascii() else character for character in text[start:end])
+
+
+def _tokens(text: str) -> list[Token]:
+    try:
+        found = list(tokens(text))
+    except SplitError:
+        return []
+    # to_regclass() knows no U&"…".
+    return [] if any(kind == "name" and text[start] != '"' for kind, start, _ in found) else found
+
+
+def _is_name(token: Token) -> bool:
+    kind, start, end = token
+    return kind == "word" or (kind == "name" and end - start > 2)
 
 
 def scalar(value: object) -> Scalar:

@@ -1,0 +1,1 @@
+SELECT {texts} FROM pg_temp.batch ORDER BY {descending} LIMIT 1

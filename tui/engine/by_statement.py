@@ -1,0 +1,74 @@
+"""A script outside a transaction: statement by statement, and the ledger knows how far it is.
+
+A statement that may run in a transaction gets one of its own, with its ledger row inside. One that may not (CREATE
+INDEX CONCURRENTLY, VACUUM, …) is announced in the ledger before and confirmed after: if it is not confirmed, the
+catalog is asked what became of it.
+"""
+
+import time
+
+from tui.postgres.session import StatementFailed
+from tui.runbook.outside import needs_own, sets_session
+from tui.runbook.statements import Statement
+
+from . import events as e
+from . import remains
+from .hand import Hand, milliseconds
+from .job import Job, Stop
+
+
+async def by_statement(hand: Hand, job: Job) -> None:
+    """Goes on after the statements that are done. Raises Stop, StatementFailed, ConnectionLost, JournalFailed."""
+    session, statements = hand.session, job.script.statements
+    await session.fresh()
+    await hand.alone()
+    await session.execute(f"SET statement_timeout = {milliseconds(job.safety.statement_timeout)}")
+    await _repair(hand, job)
+    if job.skip:
+        # What the catalog told of the last one is now known to the ledger.
+        await hand.note(job, statement=job.skip)
+    ended = False
+    for index, statement in enumerate(statements, start=1):
+        last = index == len(statements)
+        if index <= job.skip:
+            if sets_session(statement):
+                await session.execute(statement.text)
+        elif needs_own(statement):
+            await _by_itself(hand, job, index, statement)
+        else:
+            async with hand.transaction(job):
+                await hand.statement(index, statement)
+                await hand.record(job, statement=None if last else index)
+                await hand.commit(job, part=not last)
+            ended = last
+        hand.completed = max(hand.completed, index)
+    if not ended:
+        await hand.note(job, statement=None)
+
+
+async def _by_itself(hand: Hand, job: Job, index: int, statement: Statement) -> None:
+    await hand.note(job, statement=index, begun=True)
+    in_the_way = await remains.before(hand.session, statement)
+    if in_the_way is not None:
+        raise Stop("error", in_the_way.what)
+    # lock_timeout would leave an invalid index behind a CONCURRENTLY: there the guard alone protects.
+    await hand.session.execute("SET lock_timeout = 0")
+    hand.exposed = True
+    await hand.statement(index, statement)
+    await hand.note(job, statement=index)
+    hand.exposed = False
+
+
+async def _repair(hand: Hand, job: Job) -> None:
+    """Takes away what an earlier try left behind, as the operator was shown it."""
+    await hand.session.execute("SET lock_timeout = 0")
+    for statement in job.repair:
+        step, begun = job.steps[0], time.monotonic()
+        await hand.emit(e.RepairStarted(e.now(), step, statement.text, hand.operator))
+        try:
+            await hand.statement(0, statement, told=False)
+        except StatementFailed as failure:
+            seconds = time.monotonic() - begun
+            await hand.emit(e.RepairFinished(e.now(), step, statement.text, seconds, failure.error))
+            raise
+        await hand.emit(e.RepairFinished(e.now(), step, statement.text, time.monotonic() - begun, None))

@@ -1,0 +1,92 @@
+"""What the database says of a run: ledger, commit log and catalog, as events. Changes nothing."""
+
+from collections.abc import AsyncIterator
+
+from tui.postgres.queries import load
+from tui.postgres.session import PgSession, StatementFailed
+from tui.runbook.model import Runbook, Script
+from tui.runbook.statements import command_tag
+
+from . import events as e
+from . import ledger, remains
+from .connections import LOCK_SPACE
+
+_KNOWN: dict[str | None, e.CommitStatus] = {
+    "committed": "committed",
+    "aborted": "aborted",
+    "in progress": "in progress",
+}
+
+
+async def commit_status(session: PgSession, intent: e.CommitIntended) -> e.CommitStatus:
+    """What became of that COMMIT by the server's commit log; ``unknown`` where it is too old for it, or another's."""
+    try:
+        answer = await session.query(load("operator/commit"), {"transaction_id": intent.transaction_id})
+    except StatementFailed:
+        # In the future of this server: another one than it was sent to, or one restored to before it.
+        return "unknown"
+    return _KNOWN.get(answer.rows[0][0], "unknown")
+
+
+async def script_runner(session: PgSession, runbook: str) -> int | None:
+    """The session that runs a script of this runbook, if there is one."""
+    answer = await session.query(load("operator/script_runner"), {"space": LOCK_SPACE + 1, "runbook": runbook})
+    return int(answer.rows[0][0] or 0) if answer.rows else None
+
+
+async def facts(
+    session: PgSession,
+    runbook: Runbook,
+    intent: e.CommitIntended | None,
+    commit: e.CommitStatus | None,
+    under_way: int | None,
+) -> AsyncIterator[e.LedgerRead | e.RemainsFound]:
+    """The ledger first, then the catalog's word on each statement of which the ledger does not know the end.
+
+    Leaves settings of a script's own behind on the session. Raises StatementFailed, ConnectionLost.
+    """
+    exists = await ledger.exists(session)
+    rows = await ledger.read(session, runbook.slug)
+    yield e.LedgerRead(e.now(), rows, exists, intent, commit, under_way)
+    if under_way is not None:
+        return
+    for row in rows:
+        if row.begun is not None:
+            yield e.RemainsFound(e.now(), row.step, row.begun, await _what_became(session, runbook, row, row.begun))
+
+
+async def _what_became(session: PgSession, runbook: Runbook, row: e.LedgerStep, index: int) -> e.Remains:
+    script = _script(runbook, row)
+    if script is None or script.sha256 != row.sha256:
+        return e.Remains("unknown", f"statement {index} was sent, but its script is not what it was then")
+    await _look_as_it_did(session, script, index)
+    statement = script.statements[index - 1]
+    found = await remains.after(session, statement)
+    if found.outcome == "not_done":
+        # Something else may be in its way.
+        return await remains.before(session, statement) or found
+    return found
+
+
+def _script(runbook: Runbook, row: e.LedgerStep) -> Script | None:
+    step = next((step for step in runbook.steps if step.id == row.step), None)
+    if step is None:
+        return None
+    return step.rollback if row.undoing else step.sql
+
+
+async def _look_as_it_did(session: PgSession, script: Script, index: int) -> None:
+    """Names are looked up as the script saw them: by the search_path that it has set."""
+    for statement in script.statements[: index - 1]:
+        if command_tag(statement) in ("SET", "RESET"):
+            await session.execute(statement.text)
+
+
+def settled(row: e.LedgerStep | None, *, applied: bool) -> tuple[e.Direction, int | None]:
+    """The direction and statement of the ledger's row by which a human says what became of a step.
+
+    Where a script stopped at a statement, the word is about that statement alone.
+    """
+    if row is not None and row.begun is not None:
+        return "back" if row.undoing else "forward", row.begun if applied else row.begun - 1
+    return "forward" if applied else "back", None

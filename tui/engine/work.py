@@ -1,0 +1,226 @@
+"""What a run does to its database: steps, ways back, verifications and probes. Whoever calls has the turn."""
+
+from functools import partial
+from typing import Literal
+
+from tui.postgres.session import CannotConnect, ConnectionLost, PgSession, StatementFailed
+from tui.runbook.meaning import meaning
+from tui.runbook.model import ChecklistItem, Expectation, Runbook, Verification
+from tui.runbook.statements import Statement, split
+
+from . import checks, ledger, reading, rollback, verify
+from . import events as e
+from .grip import Grip
+from .job import Job
+from .journal import JournalFailed
+from .recorder import Recorder
+from .rollback import RollbackPlan, RollbackScript
+from .state import NextAct, RunState, StepStatus, VerificationStatus
+
+
+class GateClosed(Exception):
+    """Something that must be done first is not; ``act`` names it."""
+
+    def __init__(self, act: NextAct) -> None:
+        super().__init__("; ".join(act.gates))
+        self.act = act
+
+
+class Work:
+    """On one grip; everything that happens is recorded, and read back from the state that the records make."""
+
+    def __init__(self, runbook: Runbook, grip: Grip, recorder: Recorder) -> None:
+        self._runbook = runbook
+        self._grip = grip
+        self._recorder = recorder
+
+    @property
+    def _state(self) -> RunState:
+        return self._recorder.state
+
+    # Steps
+
+    async def step(self, step_id: str) -> None:
+        """Runs a step from where it stands, then the verifications whose moment it brings. Raises GateClosed."""
+        rows = await self._grip.ledger_rows()
+        if not any(row.applied or row.completed or row.begun for row in rows):
+            await self._take_baselines(step_id)
+        step = self._runbook.step(step_id)
+        row = next((s for s in rows if s.step == step_id), None)
+        if row is not None and row.completed is not None and row.undoing:
+            raise _closed(step_id, f"the way back from {step_id} stopped half-way: R ends it")
+        skip = self._state.step(step_id).completed or 0
+        if row is not None and skip and row.sha256 != step.sql.sha256:
+            raise _closed(
+                step_id, f"{step.sql.name} changed after {skip} of its parts were done: roll {step_id} back first"
+            )
+        job = Job(
+            step.id,
+            step.title,
+            "forward",
+            (step.id,),
+            step.sql,
+            step.transaction,
+            step.safety,
+            skip,
+            step.batch,
+            row.position if row is not None else None,
+            _statements(self._state.step(step_id).repair),
+        )
+        if await self._run(job):
+            await self.verify_due()
+
+    async def verify_due(self) -> None:
+        """The verifications whose moment has come and that have not been asked yet; at the end the probes after it."""
+        pending = VerificationStatus.PENDING
+        await self.verify(*(v.plan.id for v in self._state.due if v.status is pending))
+        if len(self._state.applied) == len(self._runbook.steps) and not self._state.rolled_back:
+            await self.probe_phase("after")
+
+    async def _run(self, job: Job) -> bool:
+        # Only now: until something is to run, looking at a database leaves nothing in it.
+        await self._grip.asked(ledger.create)
+        if self._grip.stopping:
+            return False
+        try:
+            await self._grip.runner.run(job)
+        except JournalFailed as failure:
+            # The disk cannot be told; those who look at the screen can, and the ledger is right in any case.
+            await self._grip.asked(PgSession.fresh)
+            self._recorder.tell(
+                e.ScriptFailed(e.now(), job.id, job.direction, job.steps, "error", "rolled_back", 0, None, str(failure))
+            )
+            self._recorder.tell(e.LedgerRead(e.now(), await self._grip.ledger_rows()))
+            raise
+        failed = self._state.script is not None and self._state.script.phase == "failed"
+        # What it left behind (a role, an advisory lock) goes now; a lost connection is noticed and renewed.
+        await self._grip.asked(PgSession.fresh)
+        if failed and not job.transaction:
+            await self._grip.read_ledger(None)
+        wanted = StepStatus.APPLIED if job.direction == "forward" else StepStatus.ROLLED_BACK
+        return all(self._state.step(step).status is wanted for step in job.steps)
+
+    async def _take_baselines(self, step: str) -> None:
+        """Raises GateClosed where one cannot be had: after the step it could never be taken again."""
+        for verification in self._runbook.verifications:
+            if self._grip.stopping or verification.expect.kind is not Expectation.SAME_AS_BEFORE:
+                continue
+            answer = await self._grip.asked(partial(verify.ask, script=verification.sql, safety=self._runbook.safety))
+            error = answer.error.message if answer.error else None
+            await self._recorder.record(e.BaselineTaken(e.now(), verification.id, answer.table.rows, error))
+            if error is not None:
+                raise _closed(step, f"no baseline for \u201c{verification.title}\u201d: {error}")
+
+    # Ways back
+
+    async def take_back(self, plan: RollbackPlan) -> bool:
+        """Runs the plan's scripts in order; False when one did not get through."""
+        for script in plan.scripts:
+            if not await self._run(await self._job_back(script)):
+                return False
+        return True
+
+    async def _job_back(self, script: RollbackScript) -> Job:
+        rows = {row.step: row for row in await self._grip.ledger_rows()}
+        row = rows.get(script.undoes[0])
+        stands = self._state.step(script.undoes[0])
+        half = row is not None and row.undoing and row.sha256 == script.sql.sha256
+        return Job(
+            script.id,
+            script.title,
+            "back",
+            script.undoes,
+            script.sql,
+            script.transaction,
+            rollback.patience(self._runbook, script),
+            skip=(row.completed or 0) if row is not None and half else 0,
+            repair=_statements(script.repair or (stands.repair if half else ())),
+        )
+
+    async def settle(self, step_id: str, *, applied: bool, reason: str) -> None:
+        """Writes down what a human found out of a step in doubt. Raises ValueError when it is in none."""
+        stands = self._state.step(step_id)
+        if stands.status is not StepStatus.IN_DOUBT:
+            raise ValueError(f"{step_id} is not in doubt: it is {stands.status.value.replace('_', ' ')}")
+        await self._grip.asked(ledger.create)
+        row = next((row for row in await self._grip.ledger_rows() if row.step == step_id), None)
+        direction, statement = reading.settled(row, applied=applied)
+        step = self._runbook.step(step_id)
+        await ledger.record(
+            self._grip.connections.runner,
+            self._grip.signature,
+            steps=(step_id,),
+            direction=direction,
+            script=ledger.SETTLED if statement is None else step_id,
+            sha256=row.sha256 if row is not None else step.sql.sha256,
+            meaning=row.meaning if row is not None else "",
+            seconds=0,
+            statement=statement,
+            note=reason,
+        )
+        await self._recorder.record(e.StepSettled(e.now(), step_id, applied, reason, self._grip.signature.operator))
+        await self._grip.read_ledger(None)
+
+    # Verifications
+
+    async def verify(self, *ids: str) -> None:
+        for wanted in ids:
+            if self._grip.stopping:
+                return
+            await self._verify_one(self._runbook.verification(wanted))
+
+    async def _verify_one(self, verification: Verification) -> None:
+        await self._recorder.record(e.VerificationStarted(e.now(), verification.id))
+        taken = self._state.baselines.get(verification.id)
+        baseline = None if taken is None or taken.error is not None else taken.rows
+        try:
+            finished = await self._grip.asked(
+                lambda session: verify.run(session, verification, self._runbook.safety, baseline)
+            )
+        except StatementFailed as failure:
+            finished = verify.unanswered(verification, baseline, str(failure))
+        except (ConnectionLost, CannotConnect) as lost:
+            await self._recorder.record(verify.unanswered(verification, baseline, str(lost)))
+            raise
+        await self._recorder.record(finished)
+
+    # Probes
+
+    async def probe(self, *items: ChecklistItem) -> None:
+        """Asks these items' queries, or runs their commands."""
+        if not items:
+            return
+        await self._recorder.record(e.ItemsAsked(e.now(), tuple(item.id for item in items)))
+        for item in items:
+            await self._recorder.record(await self._answer(item))
+
+    async def _answer(self, item: ChecklistItem) -> e.ItemProbed:
+        """Every item that was asked gets its answer, if only that there is none."""
+        safety = self._runbook.safety
+        if self._grip.stopping:
+            return checks.unanswered(item, "stopped")
+        if item.command is not None:
+            answer = await self._grip.command(checks.run_command(item, safety.statement_timeout))
+            return answer or checks.unanswered(item, "stopped")
+        try:
+            return await self._grip.asked(partial(checks.probe, item=item, safety=safety))
+        except (ConnectionLost, CannotConnect, StatementFailed) as failure:
+            return checks.unanswered(item, str(failure))
+
+    async def probe_phase(self, phase: Literal["before", "during", "after"], step: str | None = None) -> None:
+        """All queries of a phase; with a step those that this step waits for. Commands are the operator's to run."""
+        await self.probe(
+            *(
+                item
+                for item in self._runbook.checklist
+                if item.phase == phase and item.sql is not None and (step is None or item.step in (None, step))
+            )
+        )
+
+
+def _closed(step: str, gate: str) -> GateClosed:
+    return GateClosed(NextAct("run_step", step, (gate,)))
+
+
+def _statements(repair: tuple[str, ...]) -> tuple[Statement, ...]:
+    return tuple(statement for sql in repair for statement in split(sql))

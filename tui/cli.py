@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -127,9 +125,15 @@ def open_(runbook: str, dsn: str, operator: str | None, production: bool) -> int
 @_json
 def check(runbook: str, dsn: str, as_json: bool) -> int:
     """Tell everything that is wrong with a runbook; with a DSN, whether it fits that database."""
+    from tui.runbook.findings import RunbookRefused
     from tui.runbook.load import find_runbook, load
 
-    loaded = load(find_runbook(runbook))
+    try:
+        loaded = load(find_runbook(runbook))
+    except RunbookRefused:
+        if as_json:
+            click.echo(json.dumps({"kind": "check", "ok": False, "steps": []}))
+        raise
     findings = [
         {
             "kind": "finding",
@@ -176,6 +180,7 @@ async def _misfits(runbook: "Runbook", dsn: str) -> list[str]:
 @click.option("--tick", "ticks", multiple=True, metavar="ID", help="Tick this checklist item; may be repeated.")
 @click.option("--tick-all", is_flag=True, help="Tick every human item that gates a step; run every command.")
 @click.option("--to", metavar="STEP", help="Stop when this step is applied and verified.")
+@click.option("--reason", metavar="TEXT", help="Go on although files changed since they were applied; recorded.")
 @_operator
 @_production
 @_yes
@@ -186,6 +191,7 @@ def run_(
     ticks: tuple[str, ...],
     tick_all: bool,
     to: str | None,
+    reason: str | None,
     operator: str | None,
     production: bool,
     yes: bool,
@@ -199,9 +205,14 @@ def run_(
 
     async def act(run: "Run") -> int:
         from tui.engine import unattended
+        from tui.headless import agreed
 
         pending = [s.plan.id for s in run.state.steps if s.plan.id not in run.state.applied]
-        await _agreed(run, f"run {', '.join(pending)}" if pending else "verify again", yes)
+        repair = [sql for s in run.state.steps for sql in s.repair]
+        first = f"repair by {'; '.join(repair)}, then " if repair else ""
+        await agreed(run, f"{first}run {', '.join(pending)}" if pending else "verify again", yes)
+        if reason is not None:
+            await unattended.accept_changes(run, reason)
         await unattended.tick(run, ticks, tick_all)
         return await unattended.run_to(run, to)
 
@@ -242,14 +253,39 @@ def rollback(
     loaded = _load(runbook)
 
     async def act(run: "Run") -> int:
+        from tui.headless import agreed
+
         plan = run.plan_rollback(to)
         for script in plan.scripts:
             click.echo(f"  {script.id} {script.title}: undoes {', '.join(script.undoes)}", err=True)
-        await _agreed(run, f"roll back {', '.join(plan.undoes)}", yes)
+        await agreed(run, f"roll back {', '.join(plan.undoes)}", yes)
         await run.roll_back(plan)
         return run.state.exit_code
 
     return _unattended(loaded, dsn, operator, production, as_json, act)
+
+
+@cli.command()
+@_runbook
+@click.argument("step")
+@click.argument("outcome", type=click.Choice(["applied", "not-applied"]))
+@_dsn
+@click.option("--reason", required=True, metavar="TEXT", help="What you saw in the database; kept in the ledger.")
+@_operator
+@_json
+def settle(runbook: str, step: str, outcome: str, dsn: str, reason: str, operator: str | None, as_json: bool) -> int:
+    """Say what became of a step in doubt, once you have looked at the database yourself."""
+    loaded = _load(runbook)
+    _known_ids(step, [s.id for s in loaded.steps], "step")
+
+    async def act(run: "Run") -> int:
+        try:
+            await run.settle(step, applied=outcome == "applied", reason=reason)
+        except ValueError as refused:
+            raise click.UsageError(str(refused)) from None
+        return run.state.exit_code
+
+    return _unattended(loaded, dsn, operator, False, as_json, act)
 
 
 @cli.command()
@@ -266,12 +302,15 @@ def status(runbook: str, dsn: str, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(as_object(state)))
     else:
-        _print_status(state)
+        _print_status(state, runbook)
     states = {step.status for step in state.steps}
-    return IN_DOUBT if StepStatus.IN_DOUBT in states else 1 if StepStatus.FAILED in states else 0
+    if state.under_way is not None or StepStatus.IN_DOUBT in states:
+        return IN_DOUBT
+    return 1 if StepStatus.FAILED in states else 0
 
 
-def _print_status(state: "RunState") -> None:
+def _print_status(state: "RunState", name: str) -> None:
+    from tui.engine.changes import words
     from tui.engine.state import StepStatus
 
     signs = {
@@ -284,6 +323,17 @@ def _print_status(state: "RunState") -> None:
         when = f"  {step.at:%Y-%m-%d %H:%M:%S} UTC by {step.operator}" if step.at and step.operator else ""
         word = step.status.value.replace("_", " ")
         click.echo(f"{signs.get(step.status, '○')} {step.plan.id} {step.plan.title}: {word}{when}")
+        if step.message:
+            click.echo(f"    {step.message}")
+        for sql in step.repair:
+            click.echo(f"    repair: {sql}")
+        if step.status is StepStatus.IN_DOUBT:
+            click.echo(f"    look at the database, then: lockstep settle {name} {step.plan.id} applied --reason …")
+            click.echo(f"    or: lockstep settle {name} {step.plan.id} not-applied --reason …")
+    if state.under_way is not None:
+        click.echo(f"? session {state.under_way} runs a script of this runbook now")
+    for change in state.changes:
+        click.echo(f"! {words(change)}")
 
 
 def _load(name: str) -> "Runbook":
@@ -301,41 +351,6 @@ def _known_ids(wanted: str | None, known: list[str], what: str) -> None:
         raise click.UsageError(f"there is no {what} {wanted}; there are {', '.join(known)}")
 
 
-async def _agreed(run: "Run", act: str, yes: bool) -> None:
-    """Asks unless ``--yes``; production wants its database's name typed, which ``--yes`` stands for."""
-    assert run.state.opened is not None
-    target = run.state.opened.target
-    where = f"{target.database} on {target.host}:{target.port} (PostgreSQL {target.version})"
-    if target.production:
-        typed = target.database
-        if not yes:
-            question = f"PRODUCTION: {act} in {where}? Type the database's name"
-            typed = await _ask(f"{question}: ")
-        if not await run.confirm_production(typed):
-            raise click.UsageError("that is not the database's name; nothing was done")
-    elif not yes and (await _ask(f"{act} in {where}? [y/N]: ")).lower() not in ("y", "yes"):
-        raise click.UsageError("nothing was done")
-
-
-async def _ask(question: str) -> str:
-    """One line from stdin, read by the loop so that a signal need not wait for it; empty when there is none."""
-    click.echo(question, err=True, nl=False)
-    if sys.stdin is None:
-        return ""
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    try:
-        loop.add_reader(sys.stdin.fileno(), ready.set)
-    except (OSError, NotImplementedError):
-        # A file or /dev/null: it never keeps us waiting.
-        return sys.stdin.readline().strip()
-    try:
-        await ready.wait()
-        return sys.stdin.readline().strip()
-    finally:
-        loop.remove_reader(sys.stdin.fileno())
-
-
 def _unattended(
     runbook: "Runbook",
     dsn: str,
@@ -345,81 +360,9 @@ def _unattended(
     act: "Callable[[Run], Awaitable[int]]",
 ) -> int:
     """Opens the run, acts, closes it; a signal cancels what is in flight and gives 128 + its number."""
+    from tui import headless
     from tui.engine.run import Run
     from tui.postgres.session import Dsn
 
     run = Run(runbook, Dsn(dsn), operator_name=operator, production=production)
-    return asyncio.run(_with_signals(run, as_json, act))
-
-
-async def _with_signals(run: "Run", as_json: bool, act: "Callable[[Run], Awaitable[int]]") -> int:
-    loop = asyncio.get_running_loop()
-    caught: list[int] = []
-
-    async def whole() -> int:
-        await run.open()
-        return await act(run)
-
-    task = asyncio.ensure_future(whole())
-
-    def stop(number: int) -> None:
-        caught.append(number)
-        loop.create_task(_stop(run, task))  # noqa: RUF006
-
-    run.subscribe(_narrator(as_json, lambda: stop(signal.SIGPIPE)))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop, number)
-    code = 1
-    try:
-        code = await task
-    except asyncio.CancelledError:
-        code = 128 + caught[0] if caught else 1
-    except Exception as error:
-        code = (_known(error) or ("", 1))[1]
-        raise
-    finally:
-        if caught:
-            code = 128 + caught[0]
-        await run.close("signal" if caught else "done", code)
-    return code
-
-
-async def _stop(run: "Run", task: "asyncio.Future[int]") -> None:
-    """A script is cancelled in the server and its end awaited, as is a COMMIT's answer; all else is left at once."""
-    from tui.engine.events import ScriptDone
-
-    script = run.state.script
-    await run.cancel()
-    if script is None or not script.active:
-        task.cancel()
-        return
-
-    def leave(event: object, _: object) -> None:
-        # It was too late for this script; no other one begins.
-        if isinstance(event, ScriptDone):
-            task.cancel()
-
-    run.subscribe(leave)
-
-
-def _narrator(as_json: bool, unheard: "Callable[[], None]") -> "Callable[[Any, RunState], None]":
-    """Tells each event on stdout and stderr; ``unheard`` is called once when nobody reads them any more."""
-    from tui.engine.events import to_json
-    from tui.engine.narrate import narrate
-
-    def tell(event: Any, state: "RunState") -> None:
-        try:
-            if as_json:
-                sys.stdout.buffer.write(to_json(event) + b"\n")
-                sys.stdout.flush()
-            line = narrate(event, state)
-            if line is not None:
-                click.echo(line, err=True)
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            for stream in (sys.stdout, sys.stderr):
-                os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
-            unheard()
-
-    return tell
+    return asyncio.run(headless.carried_out(run, as_json, act, lambda error: (_known(error) or ("", 1))[1]))

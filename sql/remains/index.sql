@@ -1,7 +1,7 @@
 -- What a CREATE INDEX may have made: one row for each relation of its name in its table's schema, or, where the server
 -- chose the name, for each index of the table with such a name. No row: no table. An empty relation: nothing there.
 SELECT
-    format('%I.%I', n.nspname, c.relname) AS relation,
+    CASE WHEN c.oid IS NOT NULL THEN format('%I.%I', n.nspname, c.relname) END AS relation,
     CASE c.relkind
         WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
         WHEN 'S' THEN 'sequence' WHEN 'f' THEN 'foreign table' WHEN 'c' THEN 'type'

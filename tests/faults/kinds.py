@@ -37,6 +37,14 @@ lock_retries = 3
 statement_timeout = "30s"
 max_blocked_for = "30s"
 """
+_VERIFIED = """
+[[verification]]
+id = "trail"
+title = "A trail of every step"
+sql = "SELECT count(*) > 1 FROM trail"
+after = "end"
+expect = { value = true }
+"""
 _SHARE = "LOCK TABLE accounts IN SHARE MODE"
 _MARK, _RAISE, _AUDIT = "INSERT INTO trail VALUES (2, 'subject')", "UPDATE accounts SET balance", "CREATE TABLE audit"
 _INDEX = "CREATE INDEX CONCURRENTLY"
@@ -81,7 +89,7 @@ class Kind:
     def write(self, directory: Path) -> Path:
         steps = {"1": _trail(1, "first"), "2": self.script, "3": _trail(3, "last")}
         back = {"1": _no_trail(1), "2": self.back, "3": _no_trail(3)}
-        return write(directory, steps, back, keys={"2": self.keys}, safety=_SAFETY)
+        return write(directory, steps, back, keys={"2": self.keys}, safety=_SAFETY, more=_VERIFIED)
 
 
 def _trail(n: int, what: str) -> str:

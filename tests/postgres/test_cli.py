@@ -312,7 +312,7 @@ def test_a_script_that_changed_after_it_was_applied_is_named(
     with (tmp_path / "small" / "steps" / "2.sql").open("a") as file:
         file.write("\n-- harmless?")
     assert cli.run(["check", book, "-d", database]) == 3
-    assert "2: steps/2.sql changed after it was applied" in capfd.readouterr().out
+    assert "steps/2.sql changed after 2 was applied" in capfd.readouterr().out
 
 
 def test_a_second_operator_is_4(lockstep: Lockstep, tmp_path: Path, database: str) -> None:
@@ -321,7 +321,7 @@ def test_a_second_operator_is_4(lockstep: Lockstep, tmp_path: Path, database: st
         line_with(first.stdout, b'"index":2')
         second = lockstep("run", book, "-d", database, "--yes")
         assert second.returncode == 4
-        assert "another console has small in hand" in second.stderr
+        assert "has small in hand: session" in second.stderr
         # Who only looks is not kept out, and changes nothing.
         status = lockstep("status", book, "-d", database, "--json")
         assert status.returncode == 0

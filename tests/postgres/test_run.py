@@ -1148,7 +1148,8 @@ async def test_concurrently_runs_without_a_transaction(tmp_path: Path, database_
     async with opened(write(tmp_path, {"1": f"{INDEX}VACUUM t;"}, back, keys=ALONE), database_each) as live:
         assert await live.to_end() == 0
         assert one(database_each, "SELECT indisvalid FROM pg_index WHERE indexrelid = 't_b'::regclass") is True
-        assert rows(database_each, "SELECT statement FROM lockstep.act ORDER BY id") == [(0,), (1,), (None,)]
+        said = [(1, True), (1, False), (2, True), (2, False), (None, False)]
+        assert rows(database_each, "SELECT statement, begun FROM lockstep.act ORDER BY id") == said
         await live.run.roll_back(live.run.plan_rollback(None))
         assert live.state.rolled_back
         assert one(database_each, "SELECT to_regclass('t_b') IS NULL") is True
@@ -1204,7 +1205,8 @@ async def test_as_somebody_else_without_a_transaction(tmp_path: Path, database: 
     async with opened(write(tmp_path, {"1": script}, keys=ALONE), database) as live:
         assert await live.to_end() == 0, [f.message for f in live.all(e.ScriptFailed)]
         assert one(database, "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'mine'") == "somebody"
-        assert rows(database, "SELECT statement FROM lockstep.act ORDER BY id") == [(0,), (1,), (2,), (None,)]
+        said = [(1, False), (2, False), (3, True), (3, False), (None, False)]
+        assert rows(database, "SELECT statement, begun FROM lockstep.act ORDER BY id") == said
     execute(database, "DROP SCHEMA theirs CASCADE")
 
 

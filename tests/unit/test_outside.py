@@ -158,6 +158,7 @@ def test_sets_session(sql: str, expected: bool) -> None:
     [
         ("CREATE TEMP TABLE t (a int)", True),
         ("CREATE GLOBAL TEMPORARY SEQUENCE s", True),
+        ("CREATE INDEX i ON pg_temp.t (a)", True),
         ("SELECT 1 INTO TEMP t", True),
         ("SET work_mem = '1MB'", False),
         ("CREATE TABLE t (a int)", False),
@@ -259,6 +260,22 @@ def test_effect(sql: str, expected: Effect) -> None:
 )
 def test_what_the_server_refuses_is_other(sql: str) -> None:
     assert isinstance(effect(one(sql)), Other)
+
+
+HEADS = ("ALTER TABLE", "ALTER TYPE", "CREATE", "CREATE INDEX", "DROP", "REINDEX", "SELECT", "SET", "VACUUM", "")
+WORDS = (
+    "ADD CONCURRENTLY DATABASE DETACH EXISTS FINALIZE IF INDEX INTO LOCAL NOT ON ONLY PARTITION SESSION SET TABLE",
+    "TABLESPACE TEMP UESCAPE UNIQUE USING VALUE WHERE set_config pg_temp a t ( ) [ , . * = 'x' U&'y' U&\"y\" $$z$$ 1",
+)
+
+
+@bounded
+@given(st.sampled_from(HEADS), st.lists(st.sampled_from(" ".join(WORDS).split(" ")), min_size=1, max_size=12))
+def test_any_words_are_judged(head: str, words: list[str]) -> None:
+    statement = Statement(" ".join([head, *words]), 0, 1, 1)
+    assert isinstance(needs_own(statement), bool)
+    assert not makes_temporary(statement) or sets_session(statement)
+    effect(statement)
 
 
 def oracle_name(sql: str) -> str:

@@ -186,7 +186,7 @@ def _invalid(rows: list[Row]) -> Remains:
 
 def _building(rows: list[Row]) -> Remains | None:
     for row in rows:
-        if row["valid"] == "f" and row["builder"] is not None:
+        if row["of_table"] == "t" and row["valid"] == "f" and row["builder"] is not None:
             return Remains("unknown", f"session {row['builder']} is at work on {_shown(row)}: ask again when it ended")
     return None
 

@@ -140,7 +140,7 @@ class Reader:
         begin, depth = self._at, 1
         while depth:
             word = self.skip()
-            depth += (word in "([") - (word in ")]")
+            depth += (word in ("(", "[")) - (word in (")", "]"))
             if (word == "," and depth == 1) or not depth:
                 found[-1] = self._slice(begin, self._at - 1)
                 begin = self._at

@@ -161,9 +161,6 @@ def needs_own(statement: Statement) -> bool:
             return True
         case ["ALTER" | "CREATE" | "DROP", "SUBSCRIPTION"]:
             return True
-        case ["ALTER", "DATABASE"]:
-            # SET TABLESPACE is also written as an option: WITH TABLESPACE x.
-            return "TABLESPACE" in Reader(statement.text).rest
     return False
 
 

@@ -240,7 +240,8 @@ def not_in_transaction(statement: Statement) -> str | None:
             return "DROP SUBSCRIPTION"
         case ["ALTER", "SYSTEM", *_]:
             return "ALTER SYSTEM"
-        case ["ALTER", "DATABASE", _, "SET", "TABLESPACE", *_]:
+        # Also written as an option: [WITH] TABLESPACE [=] x.
+        case ["ALTER", "DATABASE", _, *_, "TABLESPACE", _] | ["ALTER", "DATABASE", _, *_, "TABLESPACE", "=", _]:
             return "ALTER DATABASE SET TABLESPACE"
         case ["ALTER", "TABLE", *middle, before, "CONCURRENTLY"] if before != ".":
             return "DETACH PARTITION CONCURRENTLY" if ("DETACH", "PARTITION") in pairwise(middle) else None

@@ -1,0 +1,125 @@
+"""A run without a screen: what it asks on the terminal, what it tells, and what a signal does to it."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import click
+
+from tui.engine.events import ScriptDone, to_json
+from tui.engine.narrate import narrate
+from tui.engine.run import Run
+from tui.engine.state import RunState
+
+
+async def agreed(run: Run, act: str, yes: bool) -> None:
+    """Asks unless ``--yes``; production wants its database's name typed, which ``--yes`` stands for."""
+    assert run.state.opened is not None
+    target = run.state.opened.target
+    where = f"{target.database} on {target.host}:{target.port} (PostgreSQL {target.version})"
+    if target.production:
+        typed = target.database
+        if not yes:
+            question = f"PRODUCTION: {act} in {where}? Type the database's name"
+            typed = await _ask(f"{question}: ")
+        if not await run.confirm_production(typed):
+            raise click.UsageError("that is not the database's name; nothing was done")
+    elif not yes and (await _ask(f"{act} in {where}? [y/N]: ")).lower() not in ("y", "yes"):
+        raise click.UsageError("nothing was done")
+
+
+async def _ask(question: str) -> str:
+    """One line from stdin, read by the loop so that a signal need not wait for it; empty when there is none."""
+    click.echo(question, err=True, nl=False)
+    if sys.stdin is None:
+        return ""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    try:
+        loop.add_reader(sys.stdin.fileno(), ready.set)
+    except (OSError, NotImplementedError):
+        # A file or /dev/null: it never keeps us waiting.
+        return sys.stdin.readline().strip()
+    try:
+        await ready.wait()
+        return sys.stdin.readline().strip()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+
+
+async def carried_out(
+    run: Run, as_json: bool, act: Callable[[Run], Awaitable[int]], code_of: Callable[[Exception], int]
+) -> int:
+    """Opens the run, acts, closes it; a signal cancels what is in flight and gives 128 + its number.
+
+    ``code_of`` gives the exit code of an error, for the record; the error itself is raised again.
+    """
+    loop = asyncio.get_running_loop()
+    caught: list[int] = []
+
+    async def whole() -> int:
+        await run.open()
+        return await act(run)
+
+    task = asyncio.ensure_future(whole())
+
+    def stop(number: int) -> None:
+        caught.append(number)
+        loop.create_task(_stop(run, task))  # noqa: RUF006
+
+    run.subscribe(_narrator(as_json, lambda: stop(signal.SIGPIPE)))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop, number)
+    code = 1
+    try:
+        code = await task
+    except asyncio.CancelledError:
+        code = 128 + caught[0] if caught else 1
+    except Exception as error:
+        code = code_of(error)
+        raise
+    finally:
+        if caught:
+            code = 128 + caught[0]
+        await run.close("signal" if caught else "done", code)
+    return code
+
+
+async def _stop(run: Run, task: asyncio.Future[int]) -> None:
+    """A script is cancelled in the server and its end awaited, as is a COMMIT's answer; all else is left at once."""
+    script = run.state.script
+    await run.cancel()
+    if script is None or not script.active:
+        task.cancel()
+        return
+
+    def leave(event: object, _: object) -> None:
+        # It was too late for this script; no other one begins.
+        if isinstance(event, ScriptDone):
+            task.cancel()
+
+    run.subscribe(leave)
+
+
+def _narrator(as_json: bool, unheard: Callable[[], None]) -> Callable[[Any, RunState], None]:
+    """Tells each event on stdout and stderr; ``unheard`` is called once when nobody reads them any more."""
+
+    def tell(event: Any, state: RunState) -> None:
+        try:
+            if as_json:
+                sys.stdout.buffer.write(to_json(event) + b"\n")
+                sys.stdout.flush()
+            line = narrate(event, state)
+            if line is not None:
+                click.echo(line, err=True)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+            unheard()
+
+    return tell

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 from child import OURS, Console, Ended, console, eventually, lockstep
-from ground import Ground
+from ground import Ground, fingerprint, psql
 from kinds import KINDS, At, Kind, Moment
 from proxy import Hold, Proxy
 from small_disk import SmallDisk, small_disk
@@ -47,6 +47,9 @@ class Stage:
     console: Console
     unblock: Callable[[], None]
     disk: SmallDisk | None
+
+    def psql(self, query: str) -> str:
+        return psql(self.ground.server, self.dsn, query)
 
     def status(self) -> Ended:
         ended = lockstep("status", self.book, "-d", self.dsn, state=self.state)
@@ -123,10 +126,10 @@ def journal_full(stage: Stage) -> Ended:
         expect(json.loads(whole)["kind"] == "run_closed", f"it ended well, and its journal ends with {whole!r}")
     else:
         expect(bool(re.search("journal|disk", ended.told)), f"no word about the journal: {ended.told}")
-    before = stage.ground.fingerprint(stage.dsn)
+    before = fingerprint(stage.ground.server, stage.dsn)
     again = stage.act()
     expect(again.code in (1, 2), f"with a full disk it went on, and ended with {again.code}: {again.told}")
-    expect(stage.ground.fingerprint(stage.dsn) == before, "with a full disk it changed the database")
+    expect(fingerprint(stage.ground.server, stage.dsn) == before, "with a full disk it changed the database")
     stage.disk.free()
     return ended
 
@@ -225,12 +228,12 @@ def _judge(stage: Stage, undisturbed: str) -> None:
         expect(again.code == 0, f"going on ended with {again.code}: {again.told}")
     states = set(stage.status().status.values())
     expect(states == {finished}, f"after going on: {states}")
-    expect(ground.fingerprint(dsn) == undisturbed, "after going on the database is another than undisturbed")
+    expect(fingerprint(ground.server, dsn) == undisturbed, "after going on the database is another than undisturbed")
 
 
 def _effects(stage: Stage) -> list[bool]:
     asked = ", ".join(stage.kind.effects)
-    return [answer == "t" for answer in stage.ground.psql(stage.dsn, f"SELECT {asked}").strip().split("|")]
+    return [answer == "t" for answer in stage.psql(f"SELECT {asked}").split("|")]
 
 
 def _is_true(stage: Stage) -> None:
@@ -240,7 +243,7 @@ def _is_true(stage: Stage) -> None:
     present = _effects(stage)
     seen = f"status says {said.status}, {step['message']!r}; there is {present}"
     for name in ("1", "3"):
-        there = stage.ground.psql(stage.dsn, f"SELECT count(*) FROM trail WHERE n = {name}").strip()
+        there = stage.psql(f"SELECT count(*) FROM trail WHERE n = {name}")
         expect(there == ("1" if said.status[name] == "applied" else "0"), f"{seen}; step {name} is there {there} times")
     rest = _leftovers(stage)
     match step["state"]:
@@ -260,7 +263,7 @@ def _is_true(stage: Stage) -> None:
 def _leftovers(stage: Stage) -> str:
     """The invalid indexes."""
     asked = "SELECT coalesce(string_agg(indexrelid::regclass::text, ' '), '') FROM pg_index WHERE NOT indisvalid"
-    return stage.ground.psql(stage.dsn, asked).strip()
+    return stage.psql(asked)
 
 
 def _is_partly_true(stage: Stage, step: dict[str, object], present: list[bool], rest: str, seen: str) -> None:

@@ -51,10 +51,12 @@ class Console:
         )
         self._events: list[Event] = []
         self._told: list[str] = []
+        self._heard = threading.Condition()
+        self._over = False
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self._readers = [
-            self._reading(self.process.stdout, lambda line: self._events.append(json.loads(line))),
+            self._reading(self.process.stdout, self._hear),
             self._reading(self.process.stderr, lambda line: self._told.append(line.decode(errors="replace"))),
         ]
 
@@ -65,15 +67,29 @@ class Console:
                     # A console that was killed may leave half a line.
                     if line.endswith(b"\n"):
                         hear(line)
+            with self._heard:
+                self._over = True
+                self._heard.notify_all()
 
         thread = threading.Thread(target=read, daemon=True)
         thread.start()
         return thread
 
+    def _hear(self, line: bytes) -> None:
+        with self._heard:
+            self._events.append(json.loads(line))
+            self._heard.notify_all()
+
     @property
     def told(self) -> str:
         """What stderr said so far."""
         return "".join(self._told)
+
+    def until(self, event: int, seconds: float = 30.0) -> None:
+        """Waits until it has told this many events and one more, or has ended."""
+        with self._heard:
+            enough = self._heard.wait_for(lambda: len(self._events) > event or self._over, seconds)
+        assert enough, f"it told {len(self._events)} events in {seconds:g} s: {self.told}"
 
     def signal(self, number: int) -> None:
         """Sends it, and waits until the process has taken it, where the system tells."""

@@ -12,10 +12,21 @@ from uuid import uuid4
 
 import psycopg
 from child import lockstep
-from kinds import BASE, KINDS, ROWS, Kind
+from kinds import BASE, KINDS, Kind
 
 from tui.postgres.embedded import EmbeddedServer, Installation, newest_installation
 
+_TABLES = """
+SELECT string_agg(
+    format('SELECT %L, md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM %s AS t', name, name), ' UNION ALL '
+    ORDER BY name
+) || ' ORDER BY 1'
+FROM (
+    SELECT oid::regclass::text AS name
+    FROM pg_class
+    WHERE relkind = 'r' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$|lockstep$)'
+) AS tables
+"""
 OPTIONS: dict[str, str | int | bool] = {"max_connections": 200}
 
 
@@ -78,26 +89,27 @@ class Ground:
         book = str(kind.write(self.runbook(name)))
         base = self.server.create_database(f"base_{name}")
         execute(base, BASE)
-        before = self.fingerprint(base)
+        before = fingerprint(self.server, base)
         if kind.rollback:
             _done("run", book, base, self.directory / name / "forward")
         dsn = self.server.create_database(f"undisturbed_{name}", f"base_{name}")
         _done(kind.command, book, dsn, self.directory / name / "undisturbed")
-        print_ = self.fingerprint(dsn)
-        assert (print_ == before) == kind.rollback, f"{name}: an undisturbed {kind.command} does not do its work"
-        return print_
+        left = fingerprint(self.server, dsn)
+        assert (left == before) == kind.rollback, f"{name}: an undisturbed {kind.command} does not do its work"
+        return left
 
-    def psql(self, dsn: str, query: str) -> str:
-        """What psql prints, unaligned."""
-        return _output(self.server.bin / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", query, dsn)
 
-    def fingerprint(self, dsn: str) -> str:
-        """The schema as pg_dump writes it, and every row; without the ledger."""
-        arguments = ["-s", "--exclude-schema=lockstep", dsn]
-        schema = _output(self.server.bin / "pg_dump", *arguments)
-        # Its key is random in each dump.
-        lines = [line for line in schema.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
-        return "\n".join([*lines, self.psql(dsn, ROWS)])
+def psql(server: EmbeddedServer, dsn: str, query: str) -> str:
+    """What psql prints, unaligned."""
+    return _output(server.bin / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", query, dsn).strip()
+
+
+def fingerprint(server: EmbeddedServer, dsn: str) -> str:
+    """The schema as pg_dump writes it, and a checksum of every table's rows; without the ledger."""
+    # Without a key of our own each dump has a random one.
+    schema = _output(server.bin / "pg_dump", "-s", "--exclude-schema=lockstep", "--restrict-key=lockstep", dsn)
+    checksums = psql(server, dsn, _TABLES)
+    return schema + (psql(server, dsn, checksums) if checksums else "")
 
 
 def _output(program: Path, *arguments: str) -> str:

@@ -25,11 +25,6 @@ CREATE TABLE accounts (id int PRIMARY KEY, email text NOT NULL, email_lower text
 INSERT INTO accounts (id, email) SELECT g, 'User' || g || '@Example.com' FROM generate_series(1, 200) AS g;
 CREATE TABLE trail (n int NOT NULL, what text NOT NULL);
 """
-ROWS = """
-SELECT 'accounts', a::text FROM accounts AS a
-UNION ALL SELECT 'trail', t::text FROM trail AS t
-ORDER BY 1, 2
-"""
 _SAFETY = """\
 [safety]
 lock_timeout = "20s"

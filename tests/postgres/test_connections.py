@@ -1,6 +1,7 @@
 """The runner's and the operator's connection: their names, their settings, and who has the run in hand."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,20 +13,19 @@ from hypothesis import strategies as st
 from runbooks import execute, one, until_true
 
 from tui.engine.connections import LOCK_SPACE, Connections, OtherOperator, application_name
+from tui.engine.reading import script_runner
 from tui.engine.sample import Sample
 from tui.engine.sampler import Sampler
 from tui.postgres.embedded import EmbeddedServer
 from tui.postgres.queries import load
 from tui.postgres.session import CannotConnect, Dsn
 
-KEPT = {
-    "idle_session_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "transaction_timeout": "0",
+TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+LIVENESS = {
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "3",
     "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "15s",
+    "tcp_user_timeout": "15000",
 }
 
 
@@ -114,7 +114,7 @@ async def test_one_has_it_and_others_are_told(database_each: str) -> None:
 
 async def test_since_is_when_it_was_taken_not_when_the_session_began(database: str) -> None:
     async with opened(database, "dba1") as ours:
-        begun = f"SELECT clock_timestamp() > backend_start + interval '1.1 s' FROM pg_stat_activity WHERE pid = {{}}"
+        begun = "SELECT clock_timestamp() > backend_start + interval '1.1 s' FROM pg_stat_activity WHERE pid = {}"
         await until_true(database, begun.format(ours.operator.backend_pid))
         assert await ours.try_lock("small")
         holder = await ours.holder("small")
@@ -146,12 +146,13 @@ async def test_another_databases_run_is_not_ours(database: str, server18: Embedd
 
 async def test_whose_session_runs_a_script(database_each: str) -> None:
     async with opened(database_each) as ours, opened(database_each, "dba2") as theirs:
-        assert await theirs.script_runner("small") is None
+        asker = theirs.operator
+        assert await script_runner(asker, "small") is None
         await ours.runner.query(load("operator/alone"), {"space": LOCK_SPACE + 1, "runbook": "small"})
-        assert await theirs.script_runner("small") == ours.runner.backend_pid
-        assert await theirs.script_runner("large") is None
+        assert await script_runner(asker, "small") == ours.runner.backend_pid
+        assert await script_runner(asker, "large") is None
         await ours.runner.fresh()
-        assert await theirs.script_runner("small") is None
+        assert await script_runner(asker, "small") is None
 
 
 # Settings
@@ -160,8 +161,7 @@ async def test_whose_session_runs_a_script(database_each: str) -> None:
 async def test_what_would_kill_a_waiting_session_is_off_and_stays_off(database_each: str) -> None:
     name = one(database_each, "SELECT current_database()")
     version = int(str(one(database_each, "SHOW server_version_num")))
-    timeouts = [n for n in KEPT if n.endswith("_timeout") and n.startswith(("idle", "trans"))]
-    known = [n for n in timeouts if n != "transaction_timeout" or version >= 170000]
+    known = TIMEOUTS if version >= 170000 else TIMEOUTS[:2]
     execute(database_each, *(f"ALTER DATABASE {name} SET {each} = '5min'" for each in known))
     async with opened(database_each) as ours:
         for _ in range(2):
@@ -171,9 +171,23 @@ async def test_what_would_kill_a_waiting_session_is_off_and_stays_off(database_e
 
 
 async def test_a_console_whose_machine_vanished_is_noticed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     with EmbeddedServer() as server:
-        execute(server.dsn(), "ALTER SYSTEM SET listen_addresses = '127.0.0.1'", "ALTER SYSTEM SET port = 0")
-    raise AssertionError
+        execute(server.dsn(), "ALTER SYSTEM SET listen_addresses = '127.0.0.1'", f"ALTER SYSTEM SET port = {port}")
+        server.restart()
+        dsn = Dsn(f"host=127.0.0.1 port={port} dbname=postgres user=postgres")
+        async with opened(dsn) as ours:
+            for _ in range(2):
+                for session in (ours.runner, ours.operator):
+                    shown = [(await session.query(f"SHOW {name}")).rows[0][0] for name in LIVENESS]
+                    assert dict(zip(LIVENESS, shown, strict=True)) == LIVENESS
+                await ours.runner.fresh()
+            holding = await ours.try_lock("small")
+            holder = await ours.holder("small")
+            assert holding
+            assert holder is not None
+            assert holder.client == "127.0.0.1"
 
 
 async def test_a_server_that_refuses_a_setting_is_worked_with(database: str) -> None:
@@ -201,7 +215,7 @@ async def test_the_monitors_connection_is_there_before_it_samples(database: str)
 
 async def test_no_monitor_no_run(tmp_path: Path) -> None:
     watching = sampler(Dsn(f"host={tmp_path} dbname=x password=hunter2"), asyncio.Queue())
-    with pytest.raises(CannotConnect, match="the monitor cannot connect: .*No such file") as failed:
+    with pytest.raises(CannotConnect, match=r"the monitor cannot connect: .*No such file") as failed:
         await watching.connect()
     assert "hunter2" not in str(failed.value)
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from runbooks import execute, one, until_true
+from runbooks import execute, one, opened, until_true, write
 from standby import Standby, standby
 
 from tui.engine import connections
 from tui.engine.connections import Connections, OtherOperator, WrongTarget
 from tui.engine.sample import Sample
 from tui.engine.sampler import Sampler
+from tui.engine.state import StepStatus
 from tui.postgres.embedded import EmbeddedServer, installations
 from tui.postgres.session import CannotConnect, ConnectionLost, Dsn
 
@@ -215,7 +216,9 @@ async def test_a_standby_is_waited_for_until_it_is_promoted(address: Address, ow
             await ours.hold("small")
 
 
-async def test_a_standby_that_lets_nobody_in_is_waited_for(address: Address, pair: tuple[EmbeddedServer, Standby]) -> None:
+async def test_a_standby_that_lets_nobody_in_is_waited_for(
+    address: Address, pair: tuple[EmbeddedServer, Standby]
+) -> None:
     reasons = Reasons()
     with standby(pair[0], port=5432, hot=False) as cold:
         address.lead_to(pair[0].directory)
@@ -276,6 +279,20 @@ async def test_after_a_failover_everything_is_at_the_new_primary(own: EmbeddedSe
                     pass
         sampling.cancel()
         await asyncio.gather(sampling, return_exceptions=True)
+
+
+async def test_a_run_goes_on_after_a_failover(tmp_path: Path) -> None:
+    book = write(tmp_path, {"1": "CREATE TABLE t (a int)", "2": "INSERT INTO t VALUES (1)"})
+    with EmbeddedServer() as primary, standby(primary) as second:
+        dsn = both(primary, second, "target_session_attrs=read-write").reveal()
+        async with opened(book, dsn) as live:
+            assert await live.to_end("1") == 0
+            await until_true(second.dsn(), "SELECT to_regclass('t') IS NOT NULL")
+            await asyncio.to_thread(primary.halt, "immediate")
+            await asyncio.to_thread(second.promote)
+            assert await live.to_end() == 0
+            assert [step.status for step in live.state.steps] == [StepStatus.APPLIED, StepStatus.APPLIED]
+        assert one(second.dsn(), "SELECT count(*) FROM t") == 1
 
 
 # The operator's lock

@@ -86,8 +86,8 @@ def test_shipped_file_agrees_with_oracle(path: Any) -> None:
             plain = plain.replace(item.copy_data + "\\.", "", 1)
     try:
         expected = oracle(plain, with_parser=True)
-    except parser.ParseError:  # a query with the driver's %s in it is no SQL yet
-        assert "%" in plain
+    except parser.ParseError:  # a query with the driver's %s or a {part} in it is no SQL yet
+        assert "%" in plain or "{" in plain
         expected = oracle(plain, with_parser=False)
     assert [statement.text for statement in statements] == expected
 

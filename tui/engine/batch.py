@@ -64,7 +64,8 @@ class Chunks:
             "order": order,
             "greater": key.greater,
             "texts": ", ".join(f"{column}::text" for column in key.columns),
-            "descending": ", ".join(f"{column} DESC" for column in key.order),
+            # With its table, or ORDER BY would mean the text that is selected under the column's name.
+            "descending": ", ".join(f"batch.{column} DESC" for column in key.order),
         }
         self._width = len(key.columns)
         self._create = _fill("create", parts)

@@ -8,7 +8,7 @@ catalog is asked what became of it.
 import time
 
 from tui.postgres.session import StatementFailed
-from tui.runbook.outside import needs_own, sets_session
+from tui.runbook.outside import makes_temporary, needs_own, sets_session
 from tui.runbook.statements import Statement
 
 from . import events as e
@@ -23,17 +23,15 @@ async def by_statement(hand: Hand, job: Job) -> None:
     await session.fresh()
     await hand.alone()
     await session.execute(f"SET statement_timeout = {milliseconds(job.safety.statement_timeout)}")
-    await _repair(hand, job)
-    if job.skip:
+    await _as_it_left_off(hand, job)
+    done = await _repair(hand, job)
+    if done:
         # What the catalog told of the last one is now known to the ledger.
-        await hand.note(job, statement=job.skip)
+        await hand.note(job, statement=done)
     ended = False
-    for index, statement in enumerate(statements, start=1):
+    for index, statement in enumerate(statements[done:], start=done + 1):
         last = index == len(statements)
-        if index <= job.skip:
-            if sets_session(statement):
-                await session.execute(statement.text)
-        elif needs_own(statement):
+        if needs_own(statement):
             await _by_itself(hand, job, index, statement)
         else:
             async with hand.transaction(job):
@@ -41,9 +39,19 @@ async def by_statement(hand: Hand, job: Job) -> None:
                 await hand.record(job, statement=None if last else index)
                 await hand.commit(job, part=not last)
             ended = last
-        hand.completed = max(hand.completed, index)
+        hand.completed = index
     if not ended:
         await hand.note(job, statement=None)
+
+
+async def _as_it_left_off(hand: Hand, job: Job) -> None:
+    """What the statements that are done have set for their session is set again."""
+    for statement in job.script.statements[: job.skip]:
+        if makes_temporary(statement):
+            gone = f"line {statement.line} made a temporary table, which is gone with its session"
+            raise Stop("error", f"{gone}: roll {', '.join(job.steps)} back and begin it anew")
+        if sets_session(statement):
+            await hand.session.execute(statement.text)
 
 
 async def _by_itself(hand: Hand, job: Job, index: int, statement: Statement) -> None:
@@ -59,8 +67,10 @@ async def _by_itself(hand: Hand, job: Job, index: int, statement: Statement) -> 
     hand.exposed = False
 
 
-async def _repair(hand: Hand, job: Job) -> None:
-    """Takes away what an earlier try left behind, as the operator was shown it."""
+async def _repair(hand: Hand, job: Job) -> int:
+    """Takes away what an earlier try left behind, as the operator was shown it; gives how many statements are done."""
+    if not job.repair:
+        return job.skip
     await hand.session.execute("SET lock_timeout = 0")
     for statement in job.repair:
         step, begun = job.steps[0], time.monotonic()
@@ -72,3 +82,10 @@ async def _repair(hand: Hand, job: Job) -> None:
             await hand.emit(e.RepairFinished(e.now(), step, statement.text, seconds, failure.error))
             raise
         await hand.emit(e.RepairFinished(e.now(), step, statement.text, time.monotonic() - begun, None))
+    statements = job.script.statements
+    if job.skip == len(statements):
+        return job.skip
+    # To finish what was half done may be all that was left of it.
+    found = await remains.after(hand.session, statements[job.skip])
+    hand.completed = job.skip + (found.outcome == "done")
+    return hand.completed

@@ -18,7 +18,7 @@ OPERATOR = "lockstep operator"
 
 LOCK_SPACE = 0x10C57E9
 """The first of the two keys of our advisory locks, Lockstep's alone; the next number is for scripts under way."""
-_SCRIPT_SPACE = LOCK_SPACE + 1
+# And the one after it for the moment in which a run was taken in hand.
 _SINCE_SPACE = LOCK_SPACE + 2
 
 _KEPT = {
@@ -129,14 +129,6 @@ class Connections:
         operator = _operator(name)
         return Holder(int(pid), operator, safe(user), safe(client), datetime.fromtimestamp(int(since), UTC))
 
-    async def script_runner(self, runbook: str) -> int | None:
-        """The pid of the session that runs a script of this runbook, or ran one last and has not been made fresh since.
-
-        It may be a session that its console has left behind. Raises CannotConnect, WrongTarget, ConnectionLost.
-        """
-        answer = await self._ask("operator/script_runner", {"space": _SCRIPT_SPACE, "runbook": runbook})
-        return int(answer.rows[0][0] or 0) if answer.rows else None
-
     async def hold(self, runbook: str, target: Target | None = None, waiting: Waiting | None = None) -> None:
         """Sees that the operator's connection and its lock are still there; a lost one is made again.
 
@@ -167,7 +159,8 @@ class Connections:
                 return
             self._locked = None
             await self.operator.close()
-            self.operator = await self._connect(self._operator_name, target, waiting, _RECONNECT_FOR if waiting else 0.0)
+            patience = _RECONNECT_FOR if waiting else 0.0
+            self.operator = await self._connect(self._operator_name, target, waiting, patience)
 
     # Connecting again
 

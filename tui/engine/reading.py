@@ -1,6 +1,7 @@
 """What the database says of a run: ledger, commit log and catalog, as events. Changes nothing."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from tui.postgres.queries import load
 from tui.postgres.session import PgSession, StatementFailed
@@ -63,8 +64,10 @@ async def _what_became(session: PgSession, runbook: Runbook, row: e.LedgerStep, 
     statement = script.statements[index - 1]
     found = await remains.after(session, statement)
     if found.outcome == "not_done":
-        # Something else may be in its way.
-        return await remains.before(session, statement) or found
+        # Something else may be in its way; what cannot be taken away is for a human to see, and nothing is in doubt.
+        blocked = await remains.before(session, statement)
+        if blocked is not None:
+            return replace(blocked, outcome="leftover" if blocked.repair else "not_done")
     return found
 
 

@@ -179,7 +179,7 @@ async def _candidates(session: PgSession, wanted: CreateIndex) -> list[Row]:
 def _invalid(rows: list[Row]) -> Remains:
     return Remains(
         "leftover",
-        f"an earlier try left the invalid {_named(rows)}: no query uses it, every write still pays for it",
+        f"an earlier try left the invalid {_named(rows)}: no query uses it, and writes may still pay for it",
         _drops(rows),
     )
 

@@ -269,7 +269,9 @@ def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
     status = StepStatus.APPLIED if forward else StepStatus.ROLLED_BACK
     steps, verifications = state.steps, state.verifications
     for step in event.steps:
-        steps = _swap(steps, step, status=status, seconds=event.seconds, at=event.at, message="", completed=None)
+        steps = _swap(
+            steps, step, status=status, seconds=event.seconds, at=event.at, message="", completed=None, remains=None
+        )
     touched = {*event.steps, "end", "back"}
     verifications = tuple(_reset(v) if v.plan.after in touched else v for v in verifications)
     script = state.script and replace(state.script, phase="done", seconds=event.seconds)

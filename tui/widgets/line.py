@@ -1,5 +1,6 @@
 """A row of the screen as pieces of text, each with a role that the theme gives a colour. Knows no markup at all."""
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -113,6 +114,20 @@ def join(pieces: Iterable[Line], gap: str = "   ") -> Line:
                 line.add(gap)
             line.extend(piece)
     return line
+
+
+def fold(line: Line, width: int, indent: str = "") -> list[Line]:
+    """All of the line in rows of ``width`` cells, the later ones under ``indent``, broken at blanks where it can be."""
+    rows: list[Line] = [Line()]
+    for text, role in line.parts:
+        for piece in re.findall(r"\s+|\S+", text):
+            for part in chop_cells(piece, max(1, width - cell_len(indent))) or [""]:
+                if rows[-1].cells + cell_len(part) > width:
+                    rows.append(Line(indent))
+                    if part.isspace():
+                        continue
+                rows[-1].add(part, role)
+    return rows
 
 
 def wrap(text: str, width: int, role: Role = "", *, indent: str = "", limit: int = 200) -> list[Line]:

@@ -7,7 +7,7 @@ from sqlparse.lexer import tokenize
 
 from tui.postgres.rows import safe
 
-from .line import Line, Role
+from .line import Line, Role, fold
 
 # A statement with rows of data in it can be megabytes; nobody reads further on a screen.
 _LONGEST = 20_000
@@ -20,6 +20,14 @@ def sql_lines(sql: str, width: int, *, most: int | None = None, indent: str = " 
     lines = [Line(indent).extend(_line(row)).cut(width) for row in shown]
     if len(shown) < len(rows):
         lines.append(Line(f"{indent}… {len(rows) - len(shown)} more lines", "dim"))
+    return lines
+
+
+def whole_sql(sql: str, width: int, *, indent: str = "  ") -> list[Line]:
+    """The SQL with nothing left out: rows that are too long go on under themselves."""
+    lines: list[Line] = []
+    for row in _coloured(sql):
+        lines += fold(Line(indent).extend(_line(row)), width, f"{indent}  ")
     return lines
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tui.engine.facts import Holder
 from tui.engine.sample import Sample
 from tui.engine.state import (
     RunState,
@@ -13,6 +14,7 @@ from tui.engine.state import (
     VerificationState,
     VerificationStatus,
 )
+from tui.postgres.rows import MONITOR, Source
 from tui.runbook.model import Runbook
 
 from .line import Role
@@ -22,7 +24,9 @@ from .line import Role
 class View:
     """``before`` is the run as the journal knew it when this console opened; ``scripts`` each script's last try.
 
-    ``way_back`` is how long going back is measured to take, in seconds; None is unknown.
+    ``way_back`` is how long going back is measured to take, in seconds; None is unknown. ``chosen``: the operator moved
+    the cursor since the last turn of events, and wants to see what it is on. ``holder``: who had the run in hand last,
+    while it is watched.
     """
 
     state: RunState
@@ -32,6 +36,8 @@ class View:
     before: RunState | None = None
     scripts: Mapping[str, ScriptState] = field(default_factory=dict)
     way_back: float | None = None
+    chosen: bool = False
+    holder: Holder | None = None
 
     @property
     def script(self) -> ScriptState | None:
@@ -46,6 +52,13 @@ class View:
             return None
         tree = self.sample.tree
         return (tree.our_wait_seconds or 0.0) if tree.waiting_for_lock else None
+
+    @property
+    def blind(self) -> Source | None:
+        """Why and since when nothing is known of the server, while the monitor has lost it."""
+        if self.sample is None:
+            return None
+        return next((source for source in self.sample.missing if source.name == MONITOR), None)
 
     @property
     def elapsed(self) -> float | None:

@@ -1,8 +1,11 @@
 """Figures in words: durations, moments, sizes. Seconds and bytes in, short text out; None is ``—``."""
 
+import re
 from datetime import datetime
 
 UNKNOWN = "—"
+
+_LONG_NUMBERS = re.compile(r"-?\d+|between \S+ and \S+")
 
 
 def clock(at: datetime | None, *, seconds: bool = False) -> str:
@@ -70,6 +73,13 @@ def size(count: float | None) -> str:
 def number(count: int) -> str:
     """``300 000``: thousands apart."""
     return f"{count:,}".replace(",", " ")
+
+
+def grouped(text: str) -> str:
+    """What a check expected or found, long whole numbers with their thousands apart: ``between 1 and 1 000 000``."""
+    if _LONG_NUMBERS.fullmatch(text) is None:
+        return text
+    return re.sub(r"(?<![\d.])\d{5,15}(?![\d.])", lambda digits: number(int(digits[0])), text)
 
 
 def counted(count: int, noun: str) -> str:

@@ -1,0 +1,58 @@
+"""Every cell of the matrix that exists, as a test; and the matrix's own command."""
+
+from collections.abc import Iterator
+
+import pytest
+from cell import FAULTS, Untrue, run_cell
+from kinds import KINDS, MOMENTS
+from matrix import Cell, Grounds, Outcome, cells, main, outcome, table, wanted
+
+EXISTING = [cell for cell in cells() if cell.why_not is None]
+
+
+@pytest.fixture(scope="module")
+def grounds() -> Iterator[Grounds]:
+    running = Grounds()
+    yield running
+    running.close()
+
+
+@pytest.mark.parametrize("cell", EXISTING, ids=str)
+def test_it_is_true_and_goes_on(grounds: Grounds, cell: Cell) -> None:
+    grounds.run(cell)
+
+
+def test_every_combination_is_there_or_is_said_why_not() -> None:
+    found = list(cells())
+    assert len(found) == len(set(found)) == len(FAULTS) * len(MOMENTS) * len(KINDS)
+    assert all(cell.why_not for cell in found if cell not in EXISTING)
+
+
+def test_filters_name_cells() -> None:
+    assert wanted(["kill9/after/batch"]) == [Cell("kill9", "after", "batch")]
+    assert len(wanted(["*/after"])) == len(FAULTS) * len(KINDS)
+    assert wanted([]) == list(cells())
+    with pytest.raises(SystemExit):
+        main(["--only", "nonsense"])
+
+
+def test_the_table_names_what_is_missing() -> None:
+    outcomes = [
+        Outcome(Cell("kill9", "before", "batch"), "✓"),
+        Outcome(Cell("kill9", "after", "batch"), "✗", reason="it lied"),
+        Outcome(Cell("kill9", "between", "batch"), "–", reason="cannot be"),
+    ]
+    assert table(outcomes).splitlines()[2:] == ["| batch | kill -9 | ✓ |  | – 1 |  |  | ✗ |", "", "1. cannot be"]
+
+
+def test_a_lie_is_seen(grounds: Grounds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge is judged: an effect that the step does not have makes the cell fail."""
+    from dataclasses import replace
+
+    import cell as judge
+
+    lied = replace(KINDS["transactional"], effects=("false",))
+    monkeypatch.setitem(judge.KINDS, "transactional", lied)
+    with pytest.raises(Untrue, match=r"status says .*'2': 'applied'.* there is \[False\]"):
+        run_cell(grounds.shared, "kill9", "after", "transactional")
+    assert outcome(grounds, Cell("kill9", "after", "transactional")).sign == "✗"

@@ -44,6 +44,7 @@ def run(arguments: list[str]) -> int:
 
 def _known(error: Exception) -> tuple[str, int] | None:
     """The words and the exit code of an error that is not ours to be surprised by."""
+    from tui.engine import failures
     from tui.engine.connections import OtherOperator, WrongTarget
     from tui.engine.fixture import FixtureFailed
     from tui.engine.journal import JournalFailed
@@ -60,11 +61,15 @@ def _known(error: Exception) -> tuple[str, int] | None:
     if isinstance(error, GateClosed):
         closed = "\n".join(f"  ○ {gate}" for gate in error.act.gates)
         return f"a gate is closed:\n{closed}", GATE
+    if isinstance(error, StatementFailed):
+        return f"{error}\n  {failures.sentence(error.error)}", 1
+    if isinstance(error, CannotConnect | ConnectionLost):
+        return "\n  ".join(filter(None, (str(error), failures.of_connection(str(error))))), NO_CONNECTION
     codes: list[tuple[tuple[type[Exception], ...], int]] = [
-        ((CannotConnect, WrongTarget, ConnectionLost), NO_CONNECTION),
+        ((WrongTarget,), NO_CONNECTION),
         ((OtherOperator, Busy), GATE),
         ((RollbackImpossible, FixtureFailed, EmbeddedError, TrafficError), USAGE),
-        ((StatementFailed, JournalFailed), 1),
+        ((JournalFailed,), 1),
     ]
     return next(((str(error), code) for types, code in codes if isinstance(error, types)), None)
 
@@ -170,6 +175,8 @@ async def _misfits(runbook: "Runbook", dsn: str) -> list[str]:
 
     async with await PgSession.open(Dsn(dsn), application_name="lockstep check") as session:
         found = await misfits(session, await session.server(), runbook)
+        if found:
+            return found
         rows = await ledger.read(session, runbook.slug)
         return found + [changes.words(change) for change in changes.changes(runbook, rows)]
 

@@ -1,6 +1,7 @@
 """Every cell of the matrix that exists, as a test; and the matrix's own command."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from cell import FAULTS, Untrue, run_cell
@@ -47,12 +48,8 @@ def test_the_table_names_what_is_missing() -> None:
 
 def test_a_lie_is_seen(grounds: Grounds, monkeypatch: pytest.MonkeyPatch) -> None:
     """The judge is judged: an effect that the step does not have makes the cell fail."""
-    from dataclasses import replace
-
-    import cell as judge
-
     lied = replace(KINDS["transactional"], effects=("false",))
-    monkeypatch.setitem(judge.KINDS, "transactional", lied)
+    monkeypatch.setitem(KINDS, "transactional", lied)
     with pytest.raises(Untrue, match=r"status says .*'2': 'applied'.* there is \[False\]"):
         run_cell(grounds.shared, "kill9", "after", "transactional")
     assert outcome(grounds, Cell("kill9", "after", "transactional")).sign == "✗"

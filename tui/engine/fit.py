@@ -1,9 +1,8 @@
 """Does the runbook fit this database: version, primary, extensions, rights."""
 
+from tui.postgres.queries import load
 from tui.postgres.session import PgSession, Server
 from tui.runbook.model import Runbook
-
-from . import ledger
 
 
 async def misfits(session: PgSession, server: Server, runbook: Runbook) -> list[str]:
@@ -22,13 +21,30 @@ async def misfits(session: PgSession, server: Server, runbook: Runbook) -> list[
     missing = sorted(set(needed.extensions) - {row[0] for row in there.rows})
     if missing:
         found.append(f"{server.host} does not have the extension {', '.join(missing)}: install its package there first")
-    may_create = "SELECT has_database_privilege(current_database(), 'CREATE')"
-    if not await ledger.exists(session) and not await _true(session, may_create):
+    found += await _ledger(session, server)
+    if await _true(session, "SELECT current_setting('transaction_read_only')::bool"):
         found.append(
-            f"role {server.user} may not make the schema lockstep, where the ledger lies: "
-            f"GRANT CREATE ON DATABASE {server.database} TO {server.user}"
+            f"nothing can be written here, as default_transaction_read_only is on for role {server.user} or database "
+            f"{server.database}: switch it off for us by PGOPTIONS='-c default_transaction_read_only=off'"
         )
     return found
+
+
+async def _ledger(session: PgSession, server: Server) -> list[str]:
+    rights = await session.query(load("ledger/rights"))
+    if not rights.rows:
+        if await _true(session, "SELECT has_database_privilege(current_database(), 'CREATE')"):
+            return []
+        return [
+            f"role {server.user} may not make the schema lockstep, where the ledger lies: "
+            f"GRANT CREATE ON DATABASE {server.database} TO {server.user}"
+        ]
+    if rights.rows[0][0] == "t":
+        return []
+    return [
+        f"role {server.user} may not read and write the ledger: "
+        f"GRANT USAGE ON SCHEMA lockstep TO {server.user}; GRANT SELECT, INSERT ON lockstep.act TO {server.user}"
+    ]
 
 
 async def _true(session: PgSession, query: str) -> bool:

@@ -56,7 +56,7 @@ async def _shared(runner: PgSession, operator: PgSession) -> bool:
 
 async def _cancels(session: PgSession) -> bool:
     """A cancel reaches this session's statement."""
-    sleeping = asyncio.create_task(session.execute("SELECT pg_catalog.pg_sleep(5)"))
+    sleeping = asyncio.create_task(session.execute("SELECT pg_catalog.pg_sleep(3)"))
     try:
         while not sleeping.done():
             await asyncio.wait([sleeping], timeout=_CANCEL_EVERY)

@@ -11,7 +11,7 @@ from . import events as e
 from . import ledger
 from .batch import after_lock_failure
 from .by_statement import by_statement
-from .failures import sentence
+from .failures import of_connection, sentence
 from .hand import Hand
 from .in_batches import in_batches
 from .job import Emit, Job, Stop, backoff
@@ -143,7 +143,7 @@ class Runner:
         outcome: Literal["rolled_back", "partial", "in_doubt"] = "partial" if some else "rolled_back"
         if doubt:
             outcome = "in_doubt"
-        advice = sentence(error) if error is not None else ""
+        advice = of_connection(message) if error is None else sentence(error)
         await self._emit(
             e.ScriptFailed(
                 e.now(), job.id, job.direction, job.steps, reason, outcome, completed, error, message, advice

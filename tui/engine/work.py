@@ -4,7 +4,6 @@ from functools import partial
 from typing import Literal
 
 from tui.postgres.session import CannotConnect, ConnectionLost, PgSession, StatementFailed
-from tui.runbook.meaning import meaning
 from tui.runbook.model import ChecklistItem, Expectation, Runbook, Verification
 from tui.runbook.statements import Statement, split
 

@@ -170,7 +170,9 @@ def table(value: str) -> str:
 def key(value: object) -> tuple[str, ...]:
     """The columns of a key, one or several, as SQL writes them; it gives their names without quotes."""
     columns = [value] if isinstance(value, str) else value
-    if not isinstance(columns, list) or not columns or not all(isinstance(column, str) for column in columns):
+    if columns == []:
+        raise Unfit("is empty", 'write the columns of a unique key: ["id"]')
+    if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
         raise Unfit(f"is {shown(value)}, not a list of columns", 'write the columns of a unique key: ["id"]')
     names = []
     for column in columns:
@@ -196,7 +198,7 @@ def condition(value: str) -> str:
     if words[0].upper() == "WHERE":
         raise Unfit("begins with WHERE", "write the condition alone")
     if ";" in words:
-        raise Unfit("holds a ;", "write one condition and nothing after it")
+        raise Unfit("holds a semicolon", "write one condition and nothing after it")
     depth = 0
     for word in words:
         depth += {"(": 1, ")": -1}.get(word, 0)

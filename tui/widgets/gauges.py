@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Iterable
+from datetime import datetime
 
 from tui.engine.sample import Sample
+from tui.postgres.rows import MONITOR
 
 from .line import Line, Role
-from .words import duration, number, size
+from .words import duration, number, running, size
 
 _BARS = "▁▂▃▄▅▆▇█"
 _KEPT = 60
@@ -40,11 +42,15 @@ class History:
         self.lag.append(sample.replica_lag)
         self.tps.append(sample.transaction_rate)
 
-    def line(self, width: int) -> Line:
-        """One row; each gauge has a quarter of it, the last one what remains."""
+    def line(self, width: int, now: datetime) -> Line:
+        """One row; each gauge has a quarter of it, the last one what remains. Without a monitor it says so, once."""
         sample = self._sample
         if sample is None:
             return Line(" no sample yet", "dim").pad(width)
+        lost = next((source for source in sample.missing if source.name == MONITOR), None)
+        if lost is not None:
+            age = running((now - lost.since).total_seconds())
+            return Line(" ").add(f" monitor n/a for {age} ", "badge-warn").add(f" {lost.why}", "warn").pad(width)
         gauges: list[tuple[str, deque[float | None], str, Role]] = [
             (
                 "blocked",

@@ -1,9 +1,11 @@
 """The head of the console: whose database, how long the window has left, and when the decision to go back must fall."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from .line import Line, Role, join, spread
 from .view import View
+from .watch import gone_words, holder_words, named
 from .words import clock, duration, running
 
 
@@ -36,13 +38,30 @@ def _environment(view: View, production: str, other: str) -> Line:
         badge = Line(f" {production} ", "badge-bad")
     else:
         badge = Line(f" {other} ", "badge-plain")
-    return badge.add(" ").add(" PAUSED ", "badge-warn") if view.state.paused else badge
+    for text in _alarms(view):
+        badge.add(" ").add(f" {text} ", "badge-warn")
+    return badge
+
+
+def _alarms(view: View) -> Iterator[str]:
+    """What nobody may overlook, whatever else is on the screen."""
+    state = view.state
+    if state.awaited is not None:
+        yield f"NO SERVER {running((view.now - state.awaited.at).total_seconds())}"
+    if state.watched is not None:
+        yield "YOU WATCH"
+    if state.paused:
+        yield "PAUSED"
 
 
 def _window(view: View, width: int) -> Line:
     state = view.state
     if state.opened is None:
         return Line().pad(width)
+    if state.watched is not None:
+        holder = state.watched.holder
+        text = Line(f" {holder_words(holder)}", "strong") if holder else Line(f" {gone_words(view.holder)}", "warn")
+        return text.cut(width).pad(width)
     ends, began = state.window_ends_at, state.window_opened_at
     if ends is None or began is None:
         return Line(f" window of {duration(state.opened.window)}, not open yet", "dim").pad(width)
@@ -86,6 +105,10 @@ def _narrow(view: View, width: int) -> Line:
     target = opened.target
     left = Line(" ").extend(_environment(view, "PROD", "NOT PROD"))
     left.add(f" {target.database}", "strong").add(f"@{target.host} · {target.version}")
+    if view.state.watched is not None:
+        holder = view.state.watched.holder
+        told = Line(f"{named(holder)} has it ", "strong") if holder else Line("enter takes it in hand ", "warn")
+        return spread(left, told.cut(width // 2), width)
     ends = view.state.window_ends_at
     if ends is None:
         return spread(left, Line(f"window of {duration(opened.window)}, not open ", "dim"), width)

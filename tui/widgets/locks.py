@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from tui.engine.sample import LockNode, Sample
 from tui.engine.state import RunState
+from tui.postgres.rows import MONITOR
 
 from .line import Line, Role, spread, wrap
 from .lines import CursorLines
-from .words import counted, duration, running
+from .words import clock, counted, duration, running
 
 # As many children as one looks at; a queue of hundreds is one line and a figure.
 _SHOWN = 8
@@ -104,6 +105,14 @@ class LockPane(CursorLines):
         if sample is None:
             self.keys, self._rows = (), []
             return [Line(" no look at the server yet", "dim")]
+        lost = next((source for source in sample.missing if source.name == MONITOR), None)
+        if lost is not None:
+            self.keys, self._rows = (), []
+            since = f" n/a since {clock(lost.since, seconds=True)}: the monitor has no connection, "
+            return [
+                Line(since, "warn").add("who waits for whom is not known", "warn").cut(width),
+                Line(" and the guard sees nothing; what runs goes on, lock_timeout still holds", "dim").cut(width),
+            ]
         head = self._sentence(sample, width)
         self._rows = tree_rows(sample.tree.roots, self.unfolded, max(_SHOWN, self.app.size.height // 3 - 4))
         if not self._rows:
@@ -118,6 +127,8 @@ class LockPane(CursorLines):
         tree = sample.tree
         role: Role = "strong" if tree.roots else "dim"
         lines = wrap(tree.sentence, width - 2, role, indent=" ", limit=3)
+        if self.state.watched is not None and tree.roots:
+            lines += wrap(f"“us” and “our” is session {tree.our_pid}: the script that you watch", width - 2, "dim", indent=" ")
         guard = self._guard(sample)
         if guard.parts:
             room = width - lines[-1].cells - 2

@@ -6,9 +6,10 @@ from typing import Literal
 
 from tui.engine.state import ItemState, RunState, StepState, StepStatus, VerificationState, VerificationStatus
 
+from .batch import percent
 from .line import Line, Role, spread
 from .view import VERIFICATION_SIGNS, View
-from .words import clock, duration, expected, running
+from .words import clock, duration, expected, grouped, running
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,14 @@ def outline_rows(view: View, width: int, height: int, unfolded: set[Hashable]) -
     state = view.state
     sections: list[list[Row]] = []
     for phase in ("before", "during"):
+        if view.state.watched is not None:
+            continue
         items = [i for i in state.items if i.plan.phase == phase]
         sections.append(_items(phase, items, view, width))
     sections.append(_section("steps", [_step(s, view, width) for s in state.steps], _steps_done(view), width))
+    if state.watched is not None:
+        # What humans ticked and what was verified is in the record of who has the run in hand.
+        return sections[0]
     checks = [_verification(v, width) for v in state.verifications]
     asked = _asked(state)
     passed = sum(v.status in (VerificationStatus.PASSED, VerificationStatus.ACCEPTED) for v in asked)
@@ -112,6 +118,11 @@ def _step(step: StepState, view: View, width: int) -> Row:
     match step.status:
         case StepStatus.RUNNING if view.in_backoff:
             right.add(f"again in {view.retry_in:.0f} s", "warn")
+        case StepStatus.RUNNING if view.script is None:
+            # Another console's, or one that is gone; what it committed is all that is known of it.
+            right.add(f"{step.completed} done" if step.completed else "runs", sign[1])
+        case StepStatus.RUNNING if view.script is not None and view.script.batch is not None:
+            right.add(f"{percent(view.script.batch)} %  ", sign[1]).add(running(view.elapsed), sign[1])
         case StepStatus.RUNNING:
             right.add(running(view.elapsed), sign[1])
         case StepStatus.PENDING:
@@ -119,7 +130,7 @@ def _step(step: StepState, view: View, width: int) -> Row:
         case StepStatus.APPLIED:
             right.add(duration(step.seconds), "dim")
         case StepStatus.FAILED:
-            right.add("failed", "bad")
+            right.add("to be repaired" if step.repair else "failed", "bad")
         case StepStatus.IN_DOUBT:
             right.add("in doubt", "bad")
         case StepStatus.ROLLED_BACK:
@@ -148,7 +159,7 @@ def _verification(verification: VerificationState, width: int) -> Row:
 
 
 def _brief(found: str, lead: str = "") -> str:
-    return f"{lead}{found}" if len(found) <= 14 else ""
+    return f"{lead}{grouped(found)}" if len(found) <= 14 else ""
 
 
 def _when(after: str) -> str:
@@ -173,6 +184,11 @@ def _asked(state: RunState) -> list[VerificationState]:
 def strip_line(view: View, width: int) -> Line:
     """The list as one row of signs, for a narrow screen."""
     state = view.state
+    if state.watched is not None:
+        line = Line(" ")
+        for sign, role in (view.sign_of_step(s) for s in state.steps):
+            line.add(sign, role)
+        return line.add(" steps, as the ledger has them", "dim")
     groups: list[tuple[list[tuple[str, Role]], str]] = [
         ([item_sign(i) for i in state.items if i.plan.phase == "before"], "before"),
         ([view.sign_of_step(s) for s in state.steps], "steps"),

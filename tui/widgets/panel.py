@@ -3,21 +3,35 @@
 from .detail import detail_lines
 from .line import Line
 from .outline import Key
+from .mending import awaited_lines, change_lines, doubt_lines
 from .step import step_lines
-from .summary import done_lines, doubt_lines, failure_lines, reopened_lines, rolled_back_lines
+from .summary import done_lines, failure_lines, reopened_lines, rolled_back_lines
 from .view import View
+from .watch import watch_lines
 
 
-def panel_lines(view: View, selected: Key | None, chosen: bool, width: int, height: int) -> list[Line]:
-    """``chosen``: the operator moved the cursor since the last turn of events, and wants to see what it is on."""
-    state = view.state
-    if state.opened is None:
+def panel_lines(view: View, selected: Key | None, width: int, height: int) -> list[Line]:
+    """A server that is away stands over everything else."""
+    if view.state.opened is None:
         return [Line(), Line(" connecting …", "dim")]
-    if state.busy:
-        return step_lines(view, width, height)
-    if chosen:
-        return detail_lines(view, selected, width)
-    if any(s.status == "in_doubt" for s in state.steps):
+    away = awaited_lines(view, width)
+    if view.script is not None or view.running_verification is not None or view.state.repairing is not None:
+        return [*away, *step_lines(view, width, max(3, height - len(away)))]
+    summary = [] if view.chosen else _summary(view, width)
+    shown = summary or detail_lines(view, selected, width)
+    return [*away, *([] if view.chosen or view.state.watched is not None else change_lines(view, width)), *shown]
+
+
+def summed_up(view: View) -> bool:
+    """There is something to say of the whole run, which a look at a single line hides."""
+    return view.script is None and view.state.opened is not None and bool(_summary(view, 80))
+
+
+def _summary(view: View, width: int) -> list[Line]:
+    state = view.state
+    if state.watched is not None:
+        return watch_lines(view, width)
+    if state.next_act().kind == "resolve" or any(s.status == "in_doubt" for s in state.steps):
         return doubt_lines(view, width)
     if state.script is not None and state.script.phase == "failed" and view.before is None:
         return failure_lines(view, state.script, width)
@@ -27,4 +41,4 @@ def panel_lines(view: View, selected: Key | None, chosen: bool, width: int, heig
         return reopened_lines(view, width)
     if state.next_act().kind == "finished":
         return done_lines(view, width)
-    return detail_lines(view, selected, width)
+    return []

@@ -4,7 +4,9 @@ from tui.engine.sample import Sample
 from tui.engine.state import ScriptState
 from tui.postgres.rows import Progress
 
+from .batch import batch_lines, chunk_in_hand
 from .line import Line, Role, spread, wrap
+from .mending import repairing_lines
 from .sql import sql_lines
 from .view import View
 from .words import counted, duration, expected, number, running
@@ -13,12 +15,17 @@ from .words import counted, duration, expected, number, running
 def step_lines(view: View, width: int, height: int) -> list[Line]:
     """The pane while a script or a verification runs; ``height`` is what it may use without scrolling."""
     script = view.script
+    repairing = repairing_lines(view, width)
     if script is None:
-        return _verification_lines(view, width, height)
+        return repairing or _verification_lines(view, width, height)
     narrow = height < 10
     lines = [_title(view, script, width), _figures(view, script, width)]
+    if script.batch is not None:
+        lines += batch_lines(view, script, width)
     tail = [*_waiting(view, script, width), *_progress_lines(view.sample, width)]
-    if script.statement is not None:
+    if repairing:
+        lines += [*([] if narrow else [Line()]), *repairing, *([Line()] if tail and not narrow else [])]
+    elif script.statement is not None:
         room = max(2, height - len(lines) - len(tail) - (1 if narrow else 3))
         if not narrow:
             lines.append(Line())
@@ -42,6 +49,9 @@ def _figures(view: View, script: ScriptState, width: int) -> Line:
     left = Line(" ")
     if script.phase == "backoff":
         left.add("gives way", "warn")
+    elif script.batch is not None:
+        # Its commits are too many and too short to be told one by one.
+        left.add(f"chunk {number(chunk_in_hand(view, script, script.batch))} of {counted(script.batch.size, 'row')}")
     elif script.phase == "committing":
         left.add("commits", "us")
     elif script.statement is not None:
@@ -68,6 +78,8 @@ def _status(view: View, script: ScriptState) -> Line:
         return Line(f"◷ tries again in {view.retry_in:.0f} s ", "warn")
     if view.lock_wait is not None:
         return Line(f"◷ waits {duration(view.lock_wait)} ", "warn")
+    if view.throttled:
+        return Line("◷ no chunk begins ", "warn")
     return Line("▶ running ", "us")
 
 
@@ -127,7 +139,7 @@ def _notices(script: ScriptState, width: int, most: int = 8) -> list[Line]:
 
 
 def _statements(view: View, script: ScriptState, width: int) -> list[Line]:
-    if script.started.statements < 2:
+    if script.started.statements < 2 or script.batch is not None:
         return []
     lines = statement_lines(view, script.started.script, script, width)
     done = len(script.finished) - 3

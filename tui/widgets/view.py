@@ -46,6 +46,12 @@ class View:
         return script if script is not None and script.active else None
 
     @property
+    def in_pieces(self) -> str:
+        """What a script that is not one transaction commits piece by piece, by its name."""
+        script = self.state.script
+        return "chunk" if script is not None and script.batch is not None else "statement"
+
+    @property
     def lock_wait(self) -> float | None:
         """How long our running script has waited for a lock, in seconds; None if it does not wait."""
         if self.script is None or self.script.phase == "backoff" or self.sample is None:
@@ -66,13 +72,18 @@ class View:
         return None if self.script is None else (self.now - self.script.started.at).total_seconds()
 
     @property
+    def throttled(self) -> str:
+        """Why no chunk of our batch begins, if none does."""
+        return self.script.batch.throttled if self.script is not None and self.script.batch is not None else ""
+
+    @property
     def running_verification(self) -> VerificationState | None:
         running = VerificationStatus.RUNNING
         return next((v for v in self.state.verifications if v.status is running), None)
 
     def sign_of_step(self, step: StepState) -> tuple[str, Role]:
         """The step's sign and its colour."""
-        if step.status is StepStatus.RUNNING and (self.lock_wait is not None or self.in_backoff):
+        if step.status is StepStatus.RUNNING and (self.lock_wait is not None or self.in_backoff or self.throttled):
             return "◷", "warn"
         return STEP_SIGNS[step.status]
 

@@ -54,7 +54,8 @@ def _script(view: View, width: int) -> list[Line]:
     session = next((s for s in view.sample.sessions if s.pid == pid), None) if view.sample is not None else None
     if session is None:
         return [Line(f" session {pid} runs a script of it", "us")]
-    wants = view.sample.tree.our_wants if view.sample is not None and view.lock_wants else None
+    tree = view.sample.tree if view.sample is not None else None
+    wants = tree.our_wants if tree is not None and tree.our_pid == pid and tree.waiting_for_lock else None
     return [
         spread(_doing(session), Line("◷ waits for a lock " if wants else "▶ running ", "warn" if wants else "us"), width)
         if session.state != "idle"

@@ -29,7 +29,7 @@ from tui.screens import flows
 from tui.screens.commands import ConsoleCommands
 from tui.screens.console import ConsoleScreen
 from tui.screens.held import HeldKey
-from tui.screens.messages import Command, LeaveAsked, ThemeAsked
+from tui.screens.messages import Command, LeaveAsked, TakenOver, ThemeAsked
 from tui.screens.terminal import TerminalGone, driver_class
 from tui.screens.themes import DARK, LIGHT
 
@@ -67,7 +67,7 @@ class RunReady(Message):
 class LockstepApp(App[int]):
     """The console on one run. After ``run()``: ``sys.exit(app.return_code or 0)``, and raise ``failure`` if it is set.
 
-    ``failure`` is what kept the run from opening (CannotConnect, WrongTarget, OtherOperator, …).
+    ``failure`` is what kept the run from opening (CannotConnect, WrongTarget, JournalFailed, …).
     """
 
     TITLE = "Lockstep"
@@ -108,7 +108,7 @@ class LockstepApp(App[int]):
 
     async def _open(self) -> None:
         try:
-            await self.engine.open()
+            await self.engine.open(watch=True)
         except Exception as failure:
             self.failure = failure
             self.exit(return_code=1)
@@ -122,6 +122,10 @@ class LockstepApp(App[int]):
             self.console_screen.show_before(message.before)
         if self.console_screen.state.next_act().kind == "confirm_production":
             self.console_screen.action_go_on()
+
+    @on(TakenOver)
+    def _taken_over(self) -> None:
+        self.post_message(RunReady(self._earlier()))
 
     def _earlier(self) -> RunState | None:
         """The run up to this console's own opening, if the journal knows of more."""
@@ -225,14 +229,19 @@ class LockstepApp(App[int]):
         self._leaving = True
         try:
             async with asyncio.timeout(_CLOSES_WITHIN):
-                await self.engine.close(reason, code if code is not None else self.engine.state.exit_code)
+                await self.engine.close(reason, code if code is not None else self._exit_code)
         except TimeoutError:
             self.console_screen.say("the server does not answer: left without its word", bad=True)
         except Exception as failure:
             self.failure = failure
         finally:
-            ended = code if code is not None else self.engine.state.exit_code
+            ended = code if code is not None else self._exit_code
             self.exit(ended, return_code=ended)
+
+    @property
+    def _exit_code(self) -> int:
+        """Who only watched leaves with 0, however the run of somebody else stands."""
+        return 0 if self.engine.state.watched is not None else self.engine.state.exit_code
 
     def on_unmount(self) -> None:
         loop = asyncio.get_running_loop()

@@ -311,7 +311,7 @@ def status(runbook: str, dsn: str, as_json: bool) -> int:
     else:
         _print_status(state, runbook)
     states = {step.status for step in state.steps}
-    if state.under_way is not None or StepStatus.IN_DOUBT in states:
+    if state.exit_code == IN_DOUBT:
         return IN_DOUBT
     return 1 if StepStatus.FAILED in states else 0
 
@@ -337,6 +337,9 @@ def _print_status(state: "RunState", name: str) -> None:
         if step.status is StepStatus.IN_DOUBT:
             click.echo(f"    look at the database, then: lockstep settle {name} {step.plan.id} applied --reason …")
             click.echo(f"    or: lockstep settle {name} {step.plan.id} not-applied --reason …")
+    if state.watched is not None and state.watched.holder is not None:
+        holder = state.watched.holder
+        click.echo(f"  {holder.operator} has it in hand: session {holder.pid} of {holder.user} from {holder.client}")
     if state.under_way is not None:
         click.echo(f"? session {state.under_way} runs a script of this runbook now")
     for change in state.changes:

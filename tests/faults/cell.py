@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg
-from child import OURS, Console, Ended, console, eventually, lockstep
+from child import OURS, Console, Ended, Event, console, eventually, lockstep
 from ground import Ground, fingerprint, psql
 from kinds import KINDS, At, Kind, Moment
 from proxy import Hold, Proxy
@@ -92,8 +92,10 @@ def terminated(stage: Stage) -> Ended:
 
 def server_stopped(stage: Stage) -> Ended:
     stage.ground.server.halt("immediate")
-    stage.hold.lose()
-    stage.ground.server.start()
+    try:
+        stage.hold.lose()
+    finally:
+        stage.ground.server.start()
     return stage.console.end(60)
 
 
@@ -181,7 +183,6 @@ def run_cell(ground: Ground, fault: str, moment: Moment, kind: str) -> float:
             ended = FAULTS[fault][1](stage)
         except Untrue as untrue:
             raise Untrue(f"{untrue}\nthe console said:\n{stage.console.told}") from None
-        stage.unblock()
         try:
             expect("Traceback" not in ended.told, "a traceback")
             _judge(stage, ground.undisturbed(kind))
@@ -223,9 +224,10 @@ def _judge(stage: Stage, undisturbed: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as direct:
         gone = eventually(lambda: direct.execute(OURS.encode()).fetchone() == (0,), GONE_WITHIN)
     expect(gone, f"after {GONE_WITHIN:g} s the server still has sessions of it")
-    _is_true(stage)
+    stage.unblock()
+    said = _true_status(stage)
     finished = "applied" if not stage.kind.rollback else "rolled_back"
-    if not stage.kind.rollback or "applied" in stage.status().status.values():
+    if not stage.kind.rollback or "applied" in said.status.values():
         again = stage.act()
         expect(again.code == 0, f"going on ended with {again.code}: {again.told}")
     states = set(stage.status().status.values())
@@ -238,40 +240,55 @@ def _effects(stage: Stage) -> list[bool]:
     return [answer == "t" for answer in stage.psql(f"SELECT {asked}").split("|")]
 
 
-def _is_true(stage: Stage) -> None:
+def _true_status(stage: Stage) -> Ended:
     """What status says is what an independent psql finds, in the ledger and in the objects and rows."""
     said = stage.status()
     step = said.last["steps"][1]
-    present = _effects(stage)
-    seen = f"status says {said.status}, {step['message']!r}; there is {present}"
+    present, ledger, rest = _effects(stage), _ledger(stage), _leftovers(stage)
+    seen = f"status says {said.status}, {step['message']!r}; there is {present}; the ledger says {ledger}; {rest}"
     for name in ("1", "3"):
         there = stage.psql(f"SELECT count(*) FROM trail WHERE n = {name}")
         expect(there == ("1" if said.status[name] == "applied" else "0"), f"{seen}; step {name} is there {there} times")
-    rest = _leftovers(stage)
     match step["state"]:
         case "applied":
-            expect(all(present) and not rest, f"{seen} {rest}")
+            expect(all(present) and not rest and ledger == "forward", seen)
         case "pending" | "rolled_back":
-            expect(not any(present) and not rest, f"{seen} {rest}")
+            expect(not any(present) and not rest and ledger in ("", "back"), seen)
         case "failed" if stage.kind.whole:
-            expect(not any(present), seen)
+            expect(not any(present) and ledger in ("", "back"), seen)
         case "failed":
-            _is_partly_true(stage, step, present, rest, seen)
+            expect(ledger.startswith(f"{stage.kind.direction} after "), seen)
+            expect(bool(step["repair"]) == bool(rest), f"{seen}; repair: {step['repair']}")
+            expect(_parts_done(stage) == _parts_told(stage, step, ledger), f"{seen}; completed: {step['completed']}")
         case _:
             raise Untrue(f"{seen}: somebody could know")
     expect(said.code == ("failed" in said.status.values()), f"{seen}: status ended with {said.code}")
+    return said
+
+
+def _ledger(stage: Stage) -> str:
+    """What the newest row of the subject says: nothing, ``forward``, ``back``, or ``forward after`` so many parts."""
+    if stage.psql("SELECT to_regclass('lockstep.act') IS NULL") == "t":
+        return ""
+    part = "rows" if stage.kind is KINDS["batch"] else "statement - begun::int"
+    asked = f"SELECT concat(direction, ' after ' || CASE WHEN statement IS NOT NULL THEN {part} END) FROM lockstep.act"
+    return stage.psql(f"{asked} WHERE step = '2' ORDER BY id DESC LIMIT 1")
+
+
+def _parts_done(stage: Stage) -> str:
+    """How many of its statements took effect; of a batch, how many rows are done."""
+    if stage.kind is KINDS["batch"]:
+        return stage.psql("SELECT count(*) FROM accounts WHERE balance = 1 AND email_lower = lower(email)")
+    present = _effects(stage)
+    return str(present.count(not stage.kind.rollback))
+
+
+def _parts_told(stage: Stage, step: Event, ledger: str) -> str:
+    """The same by status, which asks the catalog about the last one; of a batch by the ledger, which counts rows."""
+    return ledger.removeprefix("forward after ") if stage.kind is KINDS["batch"] else str(step["completed"] or 0)
 
 
 def _leftovers(stage: Stage) -> str:
     """The invalid indexes."""
     asked = "SELECT coalesce(string_agg(indexrelid::regclass::text, ' '), '') FROM pg_index WHERE NOT indisvalid"
     return stage.psql(asked)
-
-
-def _is_partly_true(stage: Stage, step: dict[str, object], present: list[bool], rest: str, seen: str) -> None:
-    """A script that stopped half-way: how far, to the statement or the row, and what is in the way."""
-    repair = step.get("repair") or []
-    expect(bool(repair) == bool(rest), f"{seen}; in the way: {rest or 'nothing'}; repair: {repair}")
-    told = re.search(r"stopped after (\d+)", str(step["message"]))
-    if told is not None and stage.kind is not KINDS["batch"]:
-        expect(int(told[1]) == sum(present), seen)

@@ -73,8 +73,15 @@ class Ground:
     def _lend(self, kind: str) -> Iterator[str]:
         self.undisturbed(kind)
         name = f"cell_{uuid4().hex[:12]}"
-        yield self.server.create_database(name, f"base_{kind}")
-        self.server.drop_database(name)
+        dsn = self.server.create_database(name, f"base_{kind}")
+        if self._alone:
+            # A copied sequence takes its values as logged, which they are for its original only: without a checkpoint
+            # the ledger's would fall back when the server stops, and that is PostgreSQL's doing and not ours.
+            execute(dsn, "CHECKPOINT")
+        try:
+            yield dsn
+        finally:
+            self.server.drop_database(name)
 
     def undisturbed(self, kind: str) -> str:
         """The fingerprint that a run (or rollback) without any fault leaves."""

@@ -36,7 +36,7 @@ SCALE = 0.01
 STEPS = ("004", "005", "006", "007")
 LINGER = 0.03
 """Seconds at most between an event of the console and its kill."""
-_BACK_SHARE = 0.3
+_BACK_SHARE = 0.4
 _APPLIED = "SELECT coalesce(string_agg(step, ' ' ORDER BY step), '') FROM ({}) AS newest WHERE direction = 'forward'"
 _NEWEST = "SELECT DISTINCT ON (step) step, direction FROM lockstep.act ORDER BY step, id DESC"
 
@@ -71,24 +71,23 @@ class Migration:
         run, back = done("run", dsn, directory), done("rollback", dsn, directory)
         self.events = {"run": len(run.events), "rollback": len(back.events)}
 
-    def draw(self, dice: random.Random) -> Kill:
-        """The next kill."""
-        command = "rollback" if dice.random() < _BACK_SHARE else "run"
-        return Kill(command, dice.randrange(self.events[command]), dice.uniform(0, LINGER))
+    def draw(self, dice: random.Random) -> list[Kill]:
+        """The kills of the next night: of the run, and in some nights of the rollback that follows it."""
+        commands = ["run", "rollback"] if dice.random() < _BACK_SHARE else ["run"]
+        return [Kill(name, dice.randrange(self.events[name]), dice.uniform(0, LINGER)) for name in commands]
 
-    def try_(self, kill: Kill) -> str | None:
-        """What was applied when it was dead; None where it ended before. Raises Untrue."""
+    def try_(self, kills: Sequence[Kill]) -> list[str]:
+        """What each left behind; a console that ended before it could be killed is left out. Raises Untrue."""
         name = f"kill_{uuid4().hex[:12]}"
         dsn = self.server.create_database(name, "base")
         try:
             with tempfile.TemporaryDirectory(prefix="ls-kill-") as state:
-                return self._try(kill, dsn, Path(state))
+                left = [self._try(kill, dsn, Path(state)) for kill in kills]
         finally:
             self.server.drop_database(name)
+        return [f"{kill.command}: {applied}" for kill, applied in zip(kills, left, strict=True) if applied is not None]
 
     def _try(self, kill: Kill, dsn: str, state: Path) -> str | None:
-        if kill.command == "rollback":
-            done("run", dsn, state)
         with console(*arguments(kill.command, dsn), state=state) as running:
             running.until(kill.event)
             time.sleep(kill.linger)
@@ -98,13 +97,16 @@ class Migration:
             return None
         with psycopg.connect(dsn, autocommit=True) as direct:
             gone = eventually(lambda: direct.execute(OURS.encode()).fetchone() == (0,), GONE_WITHIN)
-        expect(gone, f"after {GONE_WITHIN:g} s the server still has sessions of it")
-        applied = self._true_state(dsn, state)
-        if kill.command == "run" or applied:
-            again = lockstep(*arguments(kill.command, dsn), state=state)
-            expect(again.code == 0, f"going on ended with {again.code}: {again.told}")
-        wanted = STEPS if kill.command == "run" else ()
-        expect(self._true_state(dsn, state) == wanted, "going on did not come to its end")
+        expect(gone, f"{kill}: after {GONE_WITHIN:g} s the server still has sessions of it")
+        try:
+            applied = self._true_state(dsn, state)
+            if kill.command == "run" or applied:
+                again = lockstep(*arguments(kill.command, dsn), state=state)
+                expect(again.code == 0, f"going on ended with {again.code}: {again.told}")
+            wanted = STEPS if kill.command == "run" else ()
+            expect(fingerprint(self.server, dsn) == self.states[wanted], "going on did not come to its end")
+        except Untrue as untrue:
+            raise Untrue(f"{kill}: {untrue}") from None
         return " ".join(applied) or "nothing"
 
     def _true_state(self, dsn: str, state: Path) -> tuple[str, ...]:
@@ -149,32 +151,37 @@ class Tally:
 
     @property
     def kills(self) -> int:
-        return sum(self.left.values()) + len(self.failures)
+        return self.left.total() + len(self.failures)
 
 
 def kill_many(whole: Migration, kills: int, seed: int, jobs: int) -> Tally:
     """Draws and tries until so many consoles died before their end."""
-    dice, order, tally = random.Random(seed), threading.Lock(), Tally(Counter(), [])
+    dice, order, tally, under_way = random.Random(seed), threading.Lock(), Tally(Counter(), []), 0
 
-    def one(_: int) -> None:
-        while True:
-            with order:
-                kill = whole.draw(dice)
+    def draw() -> list[Kill]:
+        nonlocal under_way
+        with order:
+            night = whole.draw(dice)[: max(0, kills - tally.kills - under_way)]
+            under_way += len(night)
+            return night
+
+    def nights() -> None:
+        nonlocal under_way
+        while night := draw():
+            left, failures = Counter[str](), []
             try:
-                left = whole.try_(kill)
+                left.update(whole.try_(night))
             except Untrue as untrue:
-                with order:
-                    tally.failures.append(f"{kill}: {untrue}")
-                return
-            if left is not None:
-                with order:
-                    tally.left[f"{kill.command}: {left}"] += 1
-                return
+                failures.append(str(untrue))
+            with order:
+                under_way -= len(night)
+                tally.left += left
+                tally.failures += failures
+                print(f"{tally.kills} of {kills}", file=sys.stderr, flush=True)
 
     with ThreadPoolExecutor(jobs) as threads:
-        for done, _ in enumerate(threads.map(one, range(kills)), start=1):
-            print(f"\r{done} of {kills}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        for ended in [threads.submit(nights) for _ in range(jobs)]:
+            ended.result()
     return tally
 
 

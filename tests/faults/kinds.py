@@ -49,6 +49,9 @@ _HAS_RAISE = "(SELECT min(balance) = 1 FROM accounts)"
 _HAS_AUDIT = "to_regclass('audit') IS NOT NULL"
 _HAS_INDEX = "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('accounts_email') AND indisvalid)"
 
+_HAS_SOME = "(SELECT count(*) > 0 FROM accounts WHERE balance > 0 OR email_lower IS NOT NULL)"
+_HAS_ALL = "(SELECT count(*) = 200 FROM accounts WHERE balance = 1 AND email_lower = lower(email))"
+
 
 @dataclass(frozen=True, slots=True)
 class At:
@@ -80,6 +83,11 @@ class Kind:
     @property
     def command(self) -> str:
         return "rollback" if self.rollback else "run"
+
+    @property
+    def direction(self) -> str:
+        """As the ledger calls it."""
+        return "back" if self.rollback else "forward"
 
     def write(self, directory: Path) -> Path:
         steps = {"1": _trail(1, "first"), "2": self.script, "3": _trail(3, "last")}
@@ -161,7 +169,7 @@ KINDS: dict[str, Kind] = {
         _BATCH,
         "UPDATE accounts SET email_lower = NULL, balance = balance - 1;\n",
         "SELECT FROM accounts WHERE id = 25 FOR UPDATE",
-        ("(SELECT count(*) = 200 FROM accounts WHERE balance = 1 AND email_lower = lower(email))",),
+        (_HAS_SOME, _HAS_ALL),
         {
             "before": _BEFORE,
             "in_statement": At(_CHUNK, "passed", (_CHUNK, "^COMMIT")),
@@ -188,5 +196,23 @@ KINDS: dict[str, Kind] = {
             "after": At("DELETE FROM trail WHERE n = 1", "before"),
         },
         rollback=True,
+    ),
+    "rollback_statements": Kind(
+        "rollback of a non-transactional step",
+        f"{_MARK};\n{_RAISE} = balance + 1;\n{_INDEX} accounts_email ON accounts (email);\n",
+        f"{_no_trail(2)}{_RAISE} = balance - 1;\nDROP INDEX CONCURRENTLY accounts_email;\n",
+        _SHARE,
+        (_HAS_MARK, _HAS_RAISE, _HAS_INDEX),
+        {
+            "before": At(".", "before", ("DELETE FROM trail WHERE n = 3", "^COMMIT")),
+            "in_statement": At(_RAISE, "passed"),
+            "between": At("DROP INDEX"),
+            "commit_before": At("^COMMIT", "before", (_RAISE,)),
+            "commit_after": At("^COMMIT", "after", (_RAISE,)),
+            "after": At("DELETE FROM trail WHERE n = 1", "before"),
+        },
+        keys="transaction = false",
+        rollback=True,
+        whole=False,
     ),
 }

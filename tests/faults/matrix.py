@@ -130,7 +130,13 @@ def tried(chosen: Sequence[Cell], grounds: Grounds, jobs: int) -> list[Outcome]:
     stopping = [cell for cell in chosen if cell.fault in STOPS_SERVER]
     others = [cell for cell in chosen if cell.fault not in STOPS_SERVER]
     with closing(grounds), ThreadPoolExecutor(jobs) as many, ThreadPoolExecutor(1) as alone:
-        return [*alone.map(one, stopping), *many.map(one, others)]
+        trying = [alone.submit(one, cell) for cell in stopping] + [many.submit(one, cell) for cell in others]
+        try:
+            return [cell.result() for cell in trying]
+        finally:
+            # Only after an interruption is there one that has not begun.
+            for cell in trying:
+                cell.cancel()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -95,11 +95,16 @@ def test_only_the_runner_is_held(proxy: Proxy, table: None) -> None:
     assert not hold.reached
 
 
-def test_a_running_statement_is_told_and_can_be_cancelled(proxy: Proxy, elsewhere: ThreadPoolExecutor) -> None:
+def test_a_running_statement_is_told_and_can_be_cancelled(
+    proxy: Proxy, database: str, elsewhere: ThreadPoolExecutor
+) -> None:
     hold = proxy.hold("pg_sleep", "passed")
-    with runner(proxy) as connection:
+    with runner(proxy) as connection, psycopg.connect(database, autocommit=True) as direct:
         sent = send(elsewhere, connection, "SELECT pg_sleep(60)")
         assert hold.wait()
+        asleep = "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = %s"
+        while direct.execute(asleep, (hold.backend_pid,)).fetchone() != (True,):
+            assert not sent.done()
         connection.cancel_safe(timeout=5)
         assert proxy.cancels.acquire(timeout=5)
         with pytest.raises(psycopg.errors.QueryCanceled):

@@ -424,7 +424,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"where": "id = 'x'"},
         "`where` is no condition on the rows of public.users: invalid input syntax for type bigint",
     ),
-    ({"where": "id = $1"}, "`where` is no condition on the rows of public.users: "),
 ]
 
 

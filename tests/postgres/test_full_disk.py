@@ -86,7 +86,8 @@ async def test_full_during_a_statement_the_step_ends_and_the_next_is_refused(
         assert live.state.applied == ("1",)
         disk.free()
         await live.run.go_on()
-        assert live.state.applied == ("1", "2")
+        applied: tuple[str, ...] = live.state.applied
+        assert applied == ("1", "2")
     assert read(path) == live.events
 
 

@@ -10,13 +10,13 @@ from runbooks import Live, execute, one, opened, read, rows, session, until_true
 
 from tui.engine import events as e
 from tui.engine import journal
-from tui.engine.connections import RUNNER, OtherOperator
+from tui.engine.connections import RUNNER, OtherOperator, WrongTarget
 from tui.engine.journal import JournalFailed
 from tui.engine.rollback import RollbackImpossible
-from tui.engine.run import GateClosed, WrongTarget
 from tui.engine.state import StepStatus, VerificationStatus, fold
 from tui.engine.turn import Busy
 from tui.engine.verify import ask
+from tui.engine.work import GateClosed
 from tui.postgres.embedded import EmbeddedServer
 from tui.postgres.session import Dsn, PgSession
 from tui.runbook.load import load

@@ -11,7 +11,7 @@ import pytest
 from runbooks import Live, one, opened, session, until_true, write
 
 from tui.engine import events as e
-from tui.engine import runner
+from tui.engine import job, runner
 
 ALTER = "ALTER TABLE t ADD c int"
 IN_OUR_WAY = (
@@ -48,7 +48,7 @@ def safety(**changes: str) -> str:
 
 def test_the_pauses_grow_and_end_growing() -> None:
     for attempt, middle in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 10.0), (50, 10.0)):
-        pauses = [runner.backoff(attempt) for _ in range(200)]
+        pauses = [job.backoff(attempt) for _ in range(200)]
         assert 0.75 * middle <= min(pauses) < max(pauses) <= 1.25 * middle
 
 

@@ -14,7 +14,7 @@ from tui.engine.rollback import RollbackPlan, RollbackScript
 from tui.engine.run import Run
 from tui.engine.sample import LockNode, LockTree, Sample, Source
 from tui.engine.state import RunState, fold
-from tui.postgres.rows import Counters, PgError, Progress, Session
+from tui.postgres.rows import MONITOR, Counters, PgError, Progress, Session
 from tui.runbook.model import Requires, Runbook, Safety, Script, Step
 from tui.runbook.statements import Statement
 from tui.screens.held import HeldKey
@@ -315,6 +315,154 @@ def reopened() -> tuple[list[e.Event], RunState]:
     )
 
 
+HOLDER = e.Holder(4100, "dba1", "postgres", "10.0.0.5", at("01:12:03"))
+
+
+def watching(under_way: int | None = 5131) -> list[e.Event]:
+    """dba1 has the run in hand elsewhere and is in step 006, of which the ledger knows five statements."""
+    rows = [e.LedgerStep(s, True, at("01:21"), "dba1", 8.8, "0" * 64) for s in ("004", "005")]
+    if under_way is not None:
+        rows.append(e.LedgerStep("006", False, NIGHT, "dba1", 7.0, "0" * 64, 5, script="006", begun=6))
+    return [
+        opened(at("01:40"), run="", operator="dba2", client="ops2"),
+        e.RunWatched(at("01:40"), HOLDER, under_way),
+        e.LedgerRead(at("01:40"), tuple(rows), under_way=under_way),
+    ]
+
+
+def abandoned() -> list[e.Event]:
+    return [*watching(None), e.RunWatched(NIGHT, None)]
+
+
+BUILD = "CREATE UNIQUE INDEX CONCURRENTLY client_profiles_user_id ON client_profiles (user_id)"
+
+
+def outside(events: list[e.Event]) -> list[e.Event]:
+    """The same night where 006 is not one transaction."""
+    first = events[0]
+    assert isinstance(first, e.RunOpened)
+    steps = tuple(replace(s, transaction=s.id != "006") for s in first.steps)
+    return [replace(first, steps=steps), *events[1:]]
+
+
+def building() -> list[e.Event]:
+    """006 in a CREATE INDEX CONCURRENTLY, its sixth statement."""
+    events = in_006(1)
+    return [
+        *outside(events),
+        *(e.StatementFinished(NIGHT, "006", index, 0.9, None, "ALTER TABLE") for index in (3, 4, 5)),
+        e.StatementStarted(NIGHT, "006", 6, 24, "CREATE INDEX CONCURRENTLY", BUILD),
+    ]
+
+
+DUPLICATE = PgError(
+    "23505",
+    'could not create unique index "client_profiles_user_id"',
+    "Key (user_id)=(88121) is duplicated.",
+)
+
+
+def leftover() -> list[e.Event]:
+    """It failed and left an invalid index."""
+    found = e.Remains(
+        "leftover",
+        "an earlier try left the invalid index public.client_profiles_user_id: no query uses it, "
+        "every write still pays for it",
+        ("DROP INDEX CONCURRENTLY public.client_profiles_user_id",),
+    )
+    advice = "rows that are there already break the rule: find them with the key above, mend them, then run it again"
+    return [
+        *building(),
+        e.ScriptFailed(NIGHT, "006", "forward", ("006",), "error", "partial", 5, DUPLICATE, DUPLICATE.message, advice),
+        e.RemainsFound(NIGHT, "006", 6, found),
+    ]
+
+
+def much_left() -> list[e.Event]:
+    """More to repair than a small screen holds, in statements that are longer than its rows."""
+    *events, found = leftover()
+    assert isinstance(found, e.RemainsFound)
+    schema = "a_schema_with_a_rather_long_name"
+    drops = tuple(f"DROP INDEX CONCURRENTLY {schema}.client_profiles_of_region_{n}_by_user_id_ccnew" for n in range(14))
+    return [*events, replace(found, remains=replace(found.remains, repair=drops))]
+
+
+def repairing() -> list[e.Event]:
+    begin = NIGHT - timedelta(seconds=4)
+    sql = "DROP INDEX CONCURRENTLY public.client_profiles_user_id"
+    return [*leftover(), started("006", begin), e.RepairStarted(begin, "006", sql, "dba1")]
+
+
+def doubt() -> list[e.Event]:
+    """The server went away in a statement of which the catalog tells nothing."""
+    what = "the catalog does not tell whether CALL took effect: look at the data that the procedure changes"
+    return [
+        *building(),
+        e.CommitIntended(NIGHT, "006", "forward", 48211),
+        e.ScriptFailed(NIGHT, "006", "forward", ("006",), "connection", "in_doubt", 5, None, "the connection was lost"),
+        e.RemainsFound(NIGHT, "006", 6, e.Remains("unknown", what)),
+    ]
+
+
+def still_runs() -> list[e.Event]:
+    """Opened again while the server has not noticed yet that the earlier console is dead."""
+    rows = tuple(e.LedgerStep(s, True, at("01:21"), "dba1", 8.8, "0" * 64) for s in ("004", "005"))
+    return [*two_done(), e.LedgerRead(NIGHT, rows, under_way=4242)]
+
+
+def backfill(throttled: str = "", chunks: int = 12) -> list[e.Event]:
+    """006 as a batch; each chunk of 2 500 rows takes a second."""
+    begin = NIGHT - timedelta(seconds=chunks + 1)
+    sql = "UPDATE client_profiles c SET owner_id = user_id FROM batch WHERE c.id = batch.id"
+    events: list[e.Event] = [
+        *outside(two_done()),
+        started("006", begin),
+        e.BatchMeasured(begin, "006", 93_000, 207_000, 2500),
+        e.StatementStarted(begin, "006", 1, 4, "UPDATE", sql),
+    ]
+    for n in range(1, chunks + 1):
+        done = 93_000 + 2500 * n
+        events.append(e.BatchDone(begin + timedelta(seconds=n), "006", n, 2500, 1.0, done, 2500))
+    return [*events, e.BatchThrottled(NIGHT, "006", throttled)] if throttled else events
+
+
+def paused_backfill() -> list[e.Event]:
+    return [*backfill("paused"), e.PauseSet(NIGHT, True, "dba1")]
+
+
+def cut_off() -> list[e.Event]:
+    """The server restarts under 006."""
+    lost = NIGHT - timedelta(seconds=12)
+    return [
+        *in_006(1),
+        e.ScriptFailed(
+            lost, "006", "forward", ("006",), "connection", "rolled_back", 0, None, "the connection is lost"
+        ),
+        e.ServerAwaited(lost, "the database system is starting up"),
+    ]
+
+
+CHANGED = e.Change("steps/005.sql", "005", "more", "3f" * 32, "a9" * 32, at("01:22"))
+COMMENTED = e.Change("runbook.toml", "", "comments", "17" * 32, "e0" * 32, at("01:22"))
+
+
+def changed() -> list[e.Event]:
+    return [*two_done(), e.ChangesFound(NIGHT, (CHANGED, COMMENTED))]
+
+
+def accepted() -> list[e.Event]:
+    ids = (CHANGED.id, COMMENTED.id)
+    return [*changed(), e.GateOverridden(NIGHT, ids, "a typo in a comment was mended, seen by both of us", "dba1")]
+
+
+def blind() -> Sample:
+    """The monitor's connection is lost."""
+    lost = Source(MONITOR, "the server closed the connection unexpectedly", NIGHT - timedelta(seconds=12))
+    return sample(
+        sessions=(), counters=None, blocked_sessions=None, wal_rate=None, transaction_rate=None, missing=(lost,)
+    )
+
+
 def session(
     pid: int, name: str, query: str, state: str = "active", seconds: float | None = 2.0, **more: Any
 ) -> Session:
@@ -473,7 +621,8 @@ class RecordingRun:
         self.state = self.state.apply(event)
         self.listener(event, self.state)
 
-    async def open(self) -> None:
+    async def open(self, *, watch: bool = False) -> None:
+        assert watch
         self.calls.append(("open",))
 
     async def close(self, reason: str, exit_code: int) -> None:
@@ -505,6 +654,9 @@ async def show(
     cast(RecordingRun, app.engine).state = state
     if before is not None:
         app.console_screen.show_before(before)
+    if isinstance(state.last, e.RunWatched):
+        # Who is gone is known only to who saw them.
+        app.console_screen.show_state(fold(events[:-1]))
     app.console_screen.show_state(state)
     for look in looks:
         app.console_screen.show_sample(look)

@@ -6,12 +6,13 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from scenes import NIGHT, checklist, console, opened, reopened, sample, two_done, window_open
+from scenes import NIGHT, abandoned, checklist, console, opened, reopened, sample, two_done, window_open
 
 from tui.engine import events as e
 from tui.engine.journal import Journal
 from tui.engine.state import fold
 from tui.screens.dialog import Dialog
+from tui.widgets.frame import KeyBar
 from tui.widgets.lines import Lines
 
 HOME = (120, 40)
@@ -45,7 +46,7 @@ async def test_every_event_counts_and_only_the_newest_sample() -> None:
 async def test_production_asks_first() -> None:
     app, run = console()
 
-    async def open_production() -> None:
+    async def open_production(*, watch: bool = False) -> None:
         run.emit(opened())
 
     run.open = open_production  # type: ignore[method-assign]
@@ -61,7 +62,7 @@ async def test_a_run_begun_before_is_shown_as_the_database_has_it(tmp_path: Path
     app, run = console()
     run.journal_path = tmp_path / "run.jsonl"
 
-    async def open_again() -> None:
+    async def open_again(*, watch: bool = False) -> None:
         journal = Journal(tmp_path / "run.jsonl")
         journal.open()
         for event in events:
@@ -79,6 +80,36 @@ async def test_a_run_begun_before_is_shown_as_the_database_has_it(tmp_path: Path
         told = app.console_screen.query_one("#step", Lines).text
         assert "This run was open on ops1 (dba1) until 01:33:05" in told
         assert "006 committed: its COMMIT had no answer" in told
+
+
+async def test_a_run_taken_over_goes_on_as_after_an_opening(tmp_path: Path) -> None:
+    events, before = reopened()
+    app, run = console()
+
+    async def take_over() -> None:
+        journal = Journal(tmp_path / "run.jsonl")
+        journal.open()
+        for event in events:
+            await journal.append(event)
+        journal.close()
+        run.journal_path = tmp_path / "run.jsonl"
+        run.state = before
+        for event in events[-3:]:
+            run.emit(event)
+
+    run.take_over = take_over  # type: ignore[attr-defined]
+    async with app.run_test(size=HOME) as pilot:
+        await pilot.pause()
+        for event in abandoned():
+            run.emit(event)
+        await pilot.pause()
+        await pilot.press("enter", "right", "enter")
+        while app.console_screen._before is None:
+            await pilot.pause()
+        await pilot.pause()
+        told = app.console_screen.query_one("#step", Lines).text
+        assert "This run was open on ops1 (dba1) until 01:33:05" in told
+        assert "enter Verify" in app.console_screen.query_one(KeyBar).text
 
 
 async def test_sigterm_closes_the_run_and_tells_by_its_code() -> None:

@@ -4,7 +4,28 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
-from scenes import checklist, console, failed, finished, in_006, node, red, sample, session, show, waiting_tree
+from scenes import (
+    abandoned,
+    accepted,
+    backfill,
+    changed,
+    checklist,
+    console,
+    cut_off,
+    doubt,
+    failed,
+    finished,
+    in_006,
+    leftover,
+    node,
+    red,
+    repairing,
+    sample,
+    session,
+    show,
+    waiting_tree,
+    watching,
+)
 from textual.pilot import Pilot
 
 from tui.app import LockstepApp
@@ -30,14 +51,25 @@ HOSTILE["together"] = "".join(
 )
 
 
+MAKES = {
+    made.__name__: made
+    for made in (
+        *(checklist, red, failed, in_006, finished),
+        *(watching, abandoned, leftover, repairing, doubt, backfill, cut_off, changed, accepted),
+    )
+}
+
+
 def hostile_events(text: str, make: str) -> list[e.Event]:
     """The whole night with ``text`` in every place that others fill, but identifiers."""
-    events = {"checklist": checklist, "red": red, "failed": failed, "in_006": in_006, "finished": finished}[make]()
-    changed: list[e.Event] = []
+    events = MAKES[make]()
+    if make == "backfill":
+        events.append(e.BatchThrottled(events[-1].at, "006", "why"))
+    told: list[e.Event] = []
     for event in events:
         match event:
             case e.RunOpened():
-                changed.append(
+                told.append(
                     replace(
                         event,
                         title=text,
@@ -50,31 +82,46 @@ def hostile_events(text: str, make: str) -> list[e.Event]:
                     )
                 )
             case e.ItemProbed():
-                changed.append(replace(event, expected=text, found=text, output=text, error=text or None))
+                told.append(replace(event, expected=text, found=text, output=text, error=text or None))
             case e.ItemTicked():
-                changed.append(replace(event, note=text, operator=text))
+                told.append(replace(event, note=text, operator=text))
             case e.StatementStarted():
-                changed.append(replace(event, sql=text, tag=text))
+                told.append(replace(event, sql=text, tag=text))
             case e.VerificationFinished():
                 rows = tuple(tuple(text for _ in row) for row in event.rows)
-                changed.append(
+                told.append(
                     replace(event, expected=text, found=text, columns=tuple(text for _ in event.columns), rows=rows)
                 )
             case e.ScriptFailed():
                 error = PgError("XX000", text, text, text, text)
-                changed.append(replace(event, error=error, message=text))
+                told.append(replace(event, error=error, message=text, advice=text))
+            case e.RunWatched(holder=holder) if holder is not None:
+                who = replace(holder, operator=text, user=text, client=text)
+                told.append(replace(event, holder=who))
+            case e.RemainsFound(remains=found):
+                told.append(replace(event, remains=replace(found, what=text, repair=(text, text))))
+            case e.RepairStarted():
+                told.append(replace(event, sql=text))
+            case e.ServerAwaited():
+                told.append(replace(event, why=text))
+            case e.BatchThrottled():
+                told.append(replace(event, reason=text))
+            case e.ChangesFound():
+                told.append(replace(event, changes=tuple(replace(c, file=text) for c in event.changes)))
+            case e.GateOverridden():
+                told.append(replace(event, open=(f"changed:{text}",), reason=text, operator=text))
             case e.LockWaited():
                 blockers = tuple(replace(b, application_name=text, user=text, holds=text) for b in event.blockers)
-                changed.append(replace(event, wanted=text, blockers=blockers))
+                told.append(replace(event, wanted=text, blockers=blockers))
             case e.SessionSignalled():
-                changed.append(replace(event, session=text, message=text, operator=text))
+                told.append(replace(event, session=text, message=text, operator=text))
             case e.LocksGivenBack():
-                changed.append(replace(event, detail=text))
+                told.append(replace(event, detail=text))
             case _:
-                changed.append(event)
+                told.append(event)
     if make == "in_006":
-        changed.append(e.NoticeRaised(changed[-1].at, "006", "NOTICE", text))
-    return changed
+        told.append(e.NoticeRaised(told[-1].at, "006", "NOTICE", text))
+    return told
 
 
 def hostile_sample(text: str) -> Sample:
@@ -118,6 +165,24 @@ async def test_hostile_text(kind: str, make: str, size: tuple[int, int]) -> None
         await pilot.press("escape")
         app.console_screen.say(text, bad=True)
         await look(app, pilot)
+        for pane in app.console_screen.query(Lines):
+            assert harmless(pane.text.replace("\n", ""))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("kind", ["together", "long"])
+@pytest.mark.parametrize(
+    "make", ["watching", "abandoned", "leftover", "repairing", "doubt", "backfill", "cut_off", "changed", "accepted"]
+)
+async def test_hostile_text_in_what_must_be_mended(kind: str, make: str, size: tuple[int, int]) -> None:
+    text = HOSTILE[kind]
+    app, _ = console()
+    async with app.run_test(size=size) as pilot:
+        await show(app, pilot, hostile_events(text, make), [hostile_sample(text)])
+        await look(app, pilot)
+        for keys in (["enter"], ["escape", "R"], ["escape", "q"], ["escape", "up"]):
+            await pilot.press(*keys)
+            await look(app, pilot)
         for pane in app.console_screen.query(Lines):
             assert harmless(pane.text.replace("\n", ""))
 

@@ -1,16 +1,29 @@
 """Which command a key calls, and that a wrong one calls none."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from scenes import (
+    CHANGED,
+    COMMENTED,
+    NIGHT,
+    RecordingRun,
+    abandoned,
+    backfill,
     backoff,
+    building,
+    changed,
     checklist,
     console,
+    cut_off,
+    doubt,
     failed,
     finished,
     in_006,
+    leftover,
     node,
+    paused_backfill,
     plan,
     preview,
     red,
@@ -18,12 +31,16 @@ from scenes import (
     samples,
     session,
     show,
+    still_runs,
     two_done,
     waiting_tree,
+    watching,
     window_open,
 )
+from textual.widgets._toast import Toast
 
 from tui.engine import events as e
+from tui.engine.connections import OtherOperator
 from tui.engine.sample import Sample
 from tui.screens.dialog import Dialog
 from tui.screens.held import HeldKey
@@ -88,11 +105,117 @@ ready = window_open
         (checklist, ["q"], [("close", 0)]),
         (finished, ["ctrl+q"], [("close", 0)]),
         (red, ["q", "right", "enter"], [("close", 1)]),
+        (abandoned, ["enter", "enter"], []),
+        (abandoned, ["enter", "right", "enter"], [("take_over",)]),
+        (watching, ["q"], [("close", 0)]),
+        (leftover, ["enter", "enter"], []),
+        (leftover, ["enter", "right", "enter"], [("go_on",)]),
+        (doubt, ["enter"], [("go_on",)]),
+        (still_runs, ["enter"], [("go_on",)]),
+        (building, ["c", "enter"], []),
+        (building, ["c", "right", "enter"], [("cancel",)]),
+        (building, ["q", "enter"], []),
+        (building, ["q", "right", "enter"], [("close", 0)]),
+        (backfill, ["p"], [("pause", True)]),
+        (paused_backfill, ["p"], [("pause", False)]),
+        (cut_off, ["c"], [("cancel",)]),
+        (changed, ["enter", "tab", "tab", "enter"], []),
+        (changed, ["enter", *"seen", "enter", "enter"], [("override", (CHANGED.id, COMMENTED.id), "seen")]),
     ],
 )
 async def test_keys(events: object, keys: list[str], calls: Calls) -> None:
     assert callable(events)
     assert await press(events(), samples(waiting_tree() if events is in_006 else samples()[-1].tree), *keys) == calls
+
+
+@pytest.mark.parametrize("key", ["enter", "space", "n", "c", "k", "p", "R", "v", "o"])
+async def test_who_watches_is_told_why_a_key_does_not_act(key: str) -> None:
+    app, run = console()
+    async with app.run_test(size=HOME) as pilot:
+        await show(app, pilot, watching(), samples(waiting_tree()))
+        await pilot.press(key)
+        await pilot.pause()
+        assert [n.message for n in app._notifications] == ["dba1 has this run in hand: you watch"]
+        assert run.calls == [("open",)]
+
+
+async def test_who_watches_can_look_at_everything() -> None:
+    app, _ = console()
+    async with app.run_test(size=HOME) as pilot:
+        await show(app, pilot, watching(), samples(waiting_tree()))
+        await pilot.press("up")
+        await pilot.pause()
+        assert "005  Rename iso_agents to users" in app.console_screen.query_one("#step", Lines).text
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "session 4100 of postgres from 10.0.0.5" in app.console_screen.query_one("#step", Lines).text
+        await pilot.press("tab", "tab", "down", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Dialog)
+        assert not app._notifications
+
+
+async def test_somebody_was_faster() -> None:
+    app, run = console()
+
+    async def take_over() -> None:
+        raise OtherOperator("dba3 has iso-agents-to-users in hand")
+
+    run.take_over = take_over  # type: ignore[attr-defined]
+    async with app.run_test(size=HOME) as pilot:
+        await show(app, pilot, abandoned(), samples())
+        await pilot.press("enter", "right", "enter")
+        await pilot.pause()
+        assert "somebody was faster: dba3 has" in next(iter(app._notifications)).message
+        assert app.console_screen.state.watched is not None
+
+
+async def test_escape_leads_back_to_the_whole() -> None:
+    app, _ = console()
+    async with app.run_test(size=HOME) as pilot:
+        await show(app, pilot, finished(), samples())
+        step = app.console_screen.query_one("#step", Lines)
+        assert "esc Summary" not in app.console_screen.query_one(KeyBar).text
+        await pilot.press("down")
+        await pilot.pause()
+        assert "is done" not in step.text
+        assert "esc Summary" in app.console_screen.query_one(KeyBar).text
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "iso_agents to users is done" in step.text
+
+
+@pytest.mark.parametrize("size", [(80, 24), HOME], ids=["80x24", "120x40"])
+async def test_a_word_does_not_cover_the_figures(size: tuple[int, int]) -> None:
+    app, _ = console()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await show(app, pilot, two_done(), samples())
+        app.console_screen.say("a word " * 30, bad=True)
+        while not app.screen.query(Toast) or not app.screen.query_one(Toast).region.height:
+            await pilot.pause()
+        toast = app.screen.query_one(Toast)
+        for pane in ("#gauges", "#keys", "#header"):
+            assert not toast.region.overlaps(app.screen.query_one(pane).region)
+
+
+async def test_terminating_follows_what_goes_on() -> None:
+    app, run = console()
+    async with app.run_test(size=HOME) as pilot:
+        await show(app, pilot, in_006(), samples(waiting_tree()))
+        await pilot.press("k")
+        await pilot.pause()
+        dialog = app.screen
+        assert isinstance(dialog, Dialog)
+        body = dialog.query_one(Lines)
+        assert "as seen at" in body.text
+        later = NIGHT + timedelta(seconds=1)
+        app.console_screen.show_sample(sample(at=later))
+        dialog.refresh_body()
+        assert "we do not wait for it any more" in body.text
+        app.console_screen.show_sample(sample(at=later, sessions=()))
+        dialog.refresh_body()
+        assert "it is gone by now" in body.text
+        assert isinstance(run, RecordingRun)
 
 
 async def test_production_only_looks_until_its_name_is_typed() -> None:
@@ -255,7 +378,7 @@ async def test_what_an_act_could_not_do_is_said() -> None:
 async def test_a_run_that_cannot_open_ends_the_app() -> None:
     app, run = console()
 
-    async def refuse() -> None:
+    async def refuse(*, watch: bool = False) -> None:
         raise ConnectionError("no such host")
 
     run.open = refuse  # type: ignore[method-assign]

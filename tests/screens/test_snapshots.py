@@ -1,25 +1,41 @@
 """The moments of a night as pictures, at the sizes that the console is made for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from scenes import (
     QUIET,
+    SQL_006,
+    abandoned,
+    accepted,
+    backfill,
     backoff,
+    blind,
+    building,
+    changed,
     checklist,
     console,
+    cut_off,
+    doubt,
     failed,
     finished,
     in_006,
+    leftover,
+    much_left,
+    paused_backfill,
     red,
     reopened,
+    repairing,
     rolled_back,
     sample,
     samples,
+    session,
     show,
+    still_runs,
     waiting_tree,
+    watching,
     window_open,
 )
 from textual.pilot import Pilot
@@ -44,17 +60,55 @@ def queue() -> list[Sample]:
     return samples(waiting_tree())
 
 
-def building() -> list[Sample]:
+def indexing() -> list[Sample]:
     from scenes import BUILDING
 
     return [*samples(), sample(QUIET, progress=(BUILDING,))]
 
 
+def theirs() -> list[Sample]:
+    """The script that is watched waits for a lock."""
+    runs = session(5131, "lockstep runner", SQL_006, "active", 7.0)
+    looks = samples(waiting_tree())
+    return [*looks[:-1], replace(looks[-1], sessions=(*looks[-1].sessions, runs))]
+
+
+def lost() -> list[Sample]:
+    return [*samples(), blind()]
+
+
+def at_both(name: str, moment: Moment) -> dict[str, Moment]:
+    return {f"{name}_home": moment, f"{name}_small": replace(moment, size=SMALL)}
+
+
 MOMENTS = {
+    **at_both("watching", Moment(watching, theirs)),
+    **at_both("abandoned", Moment(abandoned)),
+    **at_both("take_over", Moment(abandoned, keys=("enter",))),
+    **at_both("leftover", Moment(leftover)),
+    **at_both("repair", Moment(leftover, keys=("enter",))),
+    **at_both("repairing", Moment(repairing)),
+    **at_both("doubt", Moment(doubt)),
+    **at_both("still_runs", Moment(still_runs)),
+    **at_both("backfill", Moment(backfill)),
+    **at_both("throttled", Moment(lambda: backfill("replica 41 s behind"))),
+    **at_both("paused_backfill", Moment(paused_backfill)),
+    **at_both("cut_off", Moment(cut_off, lost)),
+    **at_both("changed", Moment(changed)),
+    **at_both("changed_gate", Moment(changed, keys=("enter",))),
+    **at_both("changed_roll_back", Moment(changed, keys=("R",))),
+    **at_both("accepted", Moment(accepted, keys=("up",))),
+    **at_both("quit_building", Moment(building, keys=("q",))),
+    **at_both("cancel_building", Moment(building, keys=("c",))),
+    **at_both("quit_backfill", Moment(backfill, keys=("q",))),
+    "repair_long_small": Moment(much_left, size=SMALL, keys=("enter", "pagedown")),
+    "done_looked_away": Moment(finished, keys=("up", "up")),
+    "backfill_large": Moment(backfill, size=LARGE),
+    "watching_large": Moment(watching, theirs, size=LARGE),
     "checklist_home": Moment(checklist),
     "checklist_small": Moment(checklist, size=SMALL),
     "window_open_home": Moment(window_open),
-    "running_home": Moment(lambda: in_006(1), building),
+    "running_home": Moment(lambda: in_006(1), indexing),
     "waiting_home": Moment(in_006, queue),
     "waiting_small": Moment(in_006, queue, SMALL),
     "waiting_large": Moment(in_006, queue, LARGE),

@@ -39,15 +39,14 @@ def test_reads_the_least_that_a_batch_needs(tmp_path: Path) -> None:
 def test_reads_all_that_a_batch_may_say(tmp_path: Path) -> None:
     keys = """\
 rollback = "rollback/005.sql"
-[step.batch]
-table = 'App . "Us ""ers"'
-key = ["ID", 'a', '"No 1"']
-where = '''
+batch.table = 'App . "Us ""ers"'
+batch.key = ["ID", 'a', '"No 1"']
+batch.where = '''
   (seen IS NULL OR name = ')') -- not yet
 '''
-size = 20
-target = "1min30s"
-max_size = 50
+batch.size = 20
+batch.target = "1min30s"
+batch.max_size = 50
 """
     script = f"BEGIN;\nSET LOCAL work_mem = '64MB';\n{PRELUDE}{UPDATE};\nCOMMIT;\n"
     write(tmp_path, {"rollback/005.sql": "UPDATE users SET seen = NULL;"})

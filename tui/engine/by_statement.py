@@ -5,13 +5,9 @@ INDEX CONCURRENTLY, VACUUM, …) is announced in the ledger before and confirmed
 catalog is asked what became of it.
 """
 
-import time
-
-from tui.postgres.session import StatementFailed
 from tui.runbook.outside import makes_temporary, needs_own, sets_session
 from tui.runbook.statements import Statement
 
-from . import events as e
 from . import remains
 from .hand import Hand, milliseconds
 from .job import Job, Stop
@@ -24,7 +20,7 @@ async def by_statement(hand: Hand, job: Job) -> None:
     await hand.alone()
     await session.execute(f"SET statement_timeout = {milliseconds(job.safety.statement_timeout)}")
     await _as_it_left_off(hand, job)
-    done = await _repair(hand, job)
+    done = await _done(hand, job)
     if done:
         # What the catalog told of the last one is now known to the ledger.
         await hand.note(job, statement=done)
@@ -67,25 +63,10 @@ async def _by_itself(hand: Hand, job: Job, index: int, statement: Statement) -> 
     hand.exposed = False
 
 
-async def _repair(hand: Hand, job: Job) -> int:
-    """Takes away what an earlier try left behind, as the operator was shown it; gives how many statements are done."""
-    if not job.repair:
+async def _done(hand: Hand, job: Job) -> int:
+    """How many statements are done; to finish what was half done may have been all that was left of the next one."""
+    if not job.repair or job.skip == len(job.script.statements):
         return job.skip
-    await hand.session.execute("SET lock_timeout = 0")
-    for statement in job.repair:
-        step, begun = job.steps[0], time.monotonic()
-        await hand.emit(e.RepairStarted(e.now(), step, statement.text, hand.operator))
-        try:
-            await hand.statement(0, statement, told=False)
-        except StatementFailed as failure:
-            seconds = time.monotonic() - begun
-            await hand.emit(e.RepairFinished(e.now(), step, statement.text, seconds, failure.error))
-            raise
-        await hand.emit(e.RepairFinished(e.now(), step, statement.text, time.monotonic() - begun, None))
-    statements = job.script.statements
-    if job.skip == len(statements):
-        return job.skip
-    # To finish what was half done may be all that was left of it.
-    found = await remains.after(hand.session, statements[job.skip])
+    found = await remains.after(hand.session, job.script.statements[job.skip])
     hand.completed = job.skip + (found.outcome == "done")
     return hand.completed

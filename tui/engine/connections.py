@@ -114,7 +114,7 @@ class Connections:
         if self._locked == runbook and not self.operator.lost:
             return True
         # Only ever tried, never waited for: a waiting session would be in the way of CONCURRENTLY.
-        answer = await self._ask("operator/lock", {"space": LOCK_SPACE, "since": _SINCE_SPACE, "runbook": runbook})
+        answer = await self._ask("operator/lock", _keys(runbook))
         if answer.rows[0][0] != "t":
             return False
         self._locked = runbook
@@ -122,12 +122,7 @@ class Connections:
 
     async def holder(self, runbook: str) -> Holder | None:
         """Who has the run in hand, if anybody: maybe ourselves. Raises CannotConnect, WrongTarget, ConnectionLost."""
-        answer = await self._ask("operator/holder", {"space": LOCK_SPACE, "since": _SINCE_SPACE, "runbook": runbook})
-        if not answer.rows:
-            return None
-        pid, name, user, client, since = (value or "" for value in answer.rows[0])
-        operator = _operator(name)
-        return Holder(int(pid), operator, safe(user), safe(client), datetime.fromtimestamp(int(since), UTC))
+        return _holder(await self._ask("operator/holder", _keys(runbook)))
 
     async def hold(self, runbook: str, target: Target | None = None, waiting: Waiting | None = None) -> None:
         """Sees that the operator's connection and its lock are still there; a lost one is made again.
@@ -208,6 +203,22 @@ class Connections:
     async def close(self) -> None:
         await self.runner.close()
         await self.operator.close()
+
+
+async def holder_of(session: PgSession, runbook: str) -> Holder | None:
+    """Who has the run in hand, as any session may ask. Raises ConnectionLost, StatementFailed."""
+    return _holder(await session.query(load("operator/holder"), _keys(runbook)))
+
+
+def _keys(runbook: str) -> dict[str, object]:
+    return {"space": LOCK_SPACE, "since": _SINCE_SPACE, "runbook": runbook}
+
+
+def _holder(answer: Table) -> Holder | None:
+    if not answer.rows:
+        return None
+    pid, name, user, client, since = (value or "" for value in answer.rows[0])
+    return Holder(int(pid), _operator(name), safe(user), safe(client), datetime.fromtimestamp(int(since), UTC))
 
 
 def application_name(operator: str) -> str:

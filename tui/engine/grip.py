@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tui.postgres.session import CannotConnect, ConnectionLost, PgSession
 from tui.runbook.model import Runbook
@@ -23,20 +23,29 @@ _ENDS_WITHIN = 5.0
 
 
 class Grip:
-    """From the opening of a run to its close. ``stopping``: whoever has the turn is asked to come to an end."""
+    """From the opening of a run to its close. ``stopping``: whoever has the turn is asked to come to an end.
+
+    ``renewed`` is called when the runner has another connection, perhaps to another server.
+    """
 
     def __init__(
-        self, connections: Connections, runbook: Runbook, signature: ledger.Signature, recorder: Recorder
+        self,
+        connections: Connections,
+        runbook: Runbook,
+        signature: ledger.Signature,
+        recorder: Recorder,
+        renewed: Callable[[], None],
     ) -> None:
         self.connections = connections
         self.signature = signature
-        self.runner = Runner(connections.runner, signature, recorder.record)
         self.stopping = False
         self._runbook = runbook
         self._recorder = recorder
+        self._renewed = renewed
+        self.runner = self._runner()
         self._turn = Turn()
         self._command: asyncio.Task[e.ItemProbed] | None = None
-        self._renewal: asyncio.Task[PgSession] | None = None
+        self._waiter: asyncio.Task[Any] | None = None
 
     # Whose turn it is
 
@@ -49,18 +58,18 @@ class Grip:
         async with self._turn.now():
             self.stopping = False
             await self._recorder.ready()
-            await self.connections.hold(self.signature.runbook)
+            await self._hold()
             yield
 
     @asynccontextmanager
     async def interrupt(self) -> AsyncIterator[None]:
         """The turn, taken from whoever has it: what is under way is asked to stop until it does."""
+        await self._recorder.ready()
         async with AsyncExitStack() as stack:
             async with self._asking_to_stop():
                 await stack.enter_async_context(self._turn.next())
             self.stopping = False
-            await self._recorder.ready()
-            await self.connections.hold(self.signature.runbook)
+            await self._hold()
             yield
 
     async def end(self, within: float) -> None:
@@ -76,7 +85,7 @@ class Grip:
         if self.runner.busy:
             return self.runner.cancel()
         self.stopping = True
-        for task in (self._command, self._renewal):
+        for task in (self._command, self._waiter):
             if task is not None:
                 task.cancel()
         await self.connections.runner.cancel()
@@ -130,26 +139,41 @@ class Grip:
         """What is committed, as ``asked`` asks."""
         return await self.asked(lambda session: ledger.read(session, self.signature.runbook))
 
+    async def _hold(self) -> None:
+        async with self._waiting_for_server() as target:
+            await self.connections.hold(self.signature.runbook, target, self._awaited)
+
     async def _renew(self) -> None:
+        async with self._waiting_for_server() as target:
+            await self.connections.renew_runner(target, self._awaited)
+            await self.connections.hold(self.signature.runbook, target, self._awaited)
+        self.runner = self._runner()
+        self._renewed()
+        await self.read_ledger(self._recorder.state.unanswered_commit)
+
+    def _runner(self) -> Runner:
+        runner = Runner(self.connections.runner, self.signature, self._recorder)
+        runner.pause(self._recorder.state.paused)
+        return runner
+
+    @asynccontextmanager
+    async def _waiting_for_server(self) -> AsyncIterator[e.Target]:
+        """What waits in this block for a connection to the run's database ends as CannotConnect when it is to stop."""
         assert self._recorder.state.opened is not None
-        target = self._recorder.state.opened.target
-        self._renewal = asyncio.create_task(self.connections.renew_runner(target, self._awaited))
+        self._waiter = asyncio.current_task()
         back = False
         try:
-            session = await self._renewal
-            await self.connections.hold(self.signature.runbook, target, self._awaited)
+            yield self._recorder.state.opened.target
             back = True
         except asyncio.CancelledError:
-            if not self.stopping:
+            if not self.stopping or self._waiter is None:
                 raise
+            self._waiter.uncancel()
             raise CannotConnect("the server is not waited for any longer") from None
         finally:
-            self._renewal = None
+            self._waiter = None
             if self._recorder.state.awaited is not None:
                 await self._recorder.record(e.ServerAnswered(e.now(), back))
-        self.runner = Runner(session, self.signature, self._recorder.record)
-        self.runner.pause(self._recorder.state.paused)
-        await self.read_ledger(self._recorder.state.unanswered_commit)
 
     async def _awaited(self, why: str) -> None:
         await self._recorder.record(e.ServerAwaited(e.now(), why))

@@ -16,8 +16,9 @@ from . import ledger
 from .connections import LOCK_SPACE
 from .facts import Position
 from .guard import judge
-from .job import Emit, GiveBack, Job, Stop
+from .job import GiveBack, Job, Stop
 from .notices import Notices
+from .recorder import Recorder
 from .sample import Sample
 from .waits import WaitWatch
 
@@ -34,9 +35,10 @@ class Hand:
     is on its way, of which a lost connection tells nothing.
     """
 
-    def __init__(self, session: PgSession, signature: ledger.Signature, emit: Emit) -> None:
+    def __init__(self, session: PgSession, signature: ledger.Signature, recorder: Recorder) -> None:
         self.session = session
-        self.emit = emit
+        self.emit = recorder.record
+        self.ready = recorder.ready
         self.asked: Stop | None = None
         self.wake = asyncio.Event()
         self.committing = False
@@ -53,7 +55,7 @@ class Hand:
         self._in_statement = False
         self._statement_over = asyncio.Event()
         self._cancelling: set[asyncio.Task[None]] = set()
-        self._notices = Notices(emit)
+        self._notices = Notices(recorder.record)
         session.on_notice(self._notices.hear)
 
     # A try
@@ -265,13 +267,13 @@ class Hand:
 
     async def commit(self, job: Job, *, part: bool = False) -> None:
         """COMMIT, with the transaction's id on the disk before: from there on only the server's answer counts."""
-        answer = await self.session.query("SELECT pg_current_xact_id()")
-        transaction_id = int(answer.rows[0][0] or 0)
+        answer = await self.session.query(load("operator/transaction"))
+        transaction_id, timeline = int(answer.rows[0][0] or 0), answer.rows[0][1] or ""
         if self.asked is not None and self.asked.reason == "cancelled":
             raise self.asked
         self.committing = True
         await self.settle_cancels()
-        await self.emit(e.CommitIntended(e.now(), job.id, job.direction, transaction_id, job.steps, part))
+        await self.emit(e.CommitIntended(e.now(), job.id, job.direction, transaction_id, job.steps, part, timeline))
         committed = await self.session.execute("COMMIT")
         if committed.status != "COMMIT":
             raise Stop("error", f"the server answered COMMIT with {committed.status}")

@@ -47,6 +47,8 @@ async def _chunk(hand: Hand, job: Job, batch: Batch, chunks: Chunks) -> bool:
     """One chunk; False where it was the last one of this pass."""
     assert hand.position is not None
     await _wait_for_leave(hand, job)
+    # A long backfill must not use up what the disk keeps for its end.
+    await hand.ready()
     begun, number = time.monotonic(), hand.completed + 1
     async with hand.transaction(job):
         async with hand.interruptible():

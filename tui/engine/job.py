@@ -1,7 +1,6 @@
 """A script to run, and how a try of it ends early."""
 
 import random
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +11,6 @@ from tui.runbook.statements import Statement
 from . import events as e
 from .facts import Position
 
-Emit = Callable[[e.Event], Awaitable[None]]
 GiveBack = Literal["lock_timeout", "guard", "deadlock", "serialization"]
 
 _LONGEST_BACKOFF = 10.0

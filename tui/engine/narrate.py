@@ -18,8 +18,8 @@ def narrate(event: e.Event, state: RunState) -> str | None:
             return f"  {event.step}, statement {event.statement}: {found.what}{repair}"
         case e.RepairStarted():
             return f"  repairs: {event.sql}"
-        case e.RepairFinished(error=error) if error is not None:
-            return f"  ✗ the repair failed: {error.message}"
+        case e.RepairFinished(error=error) if error:
+            return f"  ✗ the repair failed: {error}"
         case e.ChangesFound():
             return "\n".join(f"! {words(change)}" for change in event.changes) or None
         case e.StepSettled():

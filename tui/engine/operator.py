@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from tui.postgres.queries import load
-from tui.postgres.rows import Session, safe
+from tui.postgres.rows import Session, safe, without_passwords
 from tui.postgres.session import PgSession
 
 _GONE_WITHIN = 5.0
@@ -66,7 +66,7 @@ async def preview(operator: PgSession, pid: int, our_pids: frozenset[int], runne
         state_seconds=_seconds(row["state_seconds"]),
         backend_xid=None,
         backend_type="client backend",
-        query=safe(row["query"], lines=True),
+        query=without_passwords(safe(row["query"], lines=True)),
     )
     held = await operator.query(load("operator/holds"), {"pid": pid})
     waiting = await operator.query(load("operator/waiting"))

@@ -20,13 +20,14 @@ _KNOWN: dict[str | None, e.CommitStatus] = {
 
 
 async def commit_status(session: PgSession, intent: e.CommitIntended) -> e.CommitStatus:
-    """What became of that COMMIT by the server's commit log; ``unknown`` where it is too old for it, or another's."""
+    """What became of that COMMIT by the server's commit log; ``unknown`` where it cannot tell or speaks of another."""
     try:
         answer = await session.query(load("operator/commit"), {"transaction_id": intent.transaction_id})
     except StatementFailed:
         # In the future of this server: another one than it was sent to, or one restored to before it.
         return "unknown"
-    return _KNOWN.get(answer.rows[0][0], "unknown")
+    status, timeline = answer.rows[0]
+    return _KNOWN.get(status, "unknown") if timeline == intent.timeline else "unknown"
 
 
 async def script_runner(session: PgSession, runbook: str) -> int | None:

@@ -89,10 +89,10 @@ def _way_back(runbook: Runbook, state: RunState, undo: list[str]) -> RollbackScr
         title = f"Take away what {last} left behind"
         return RollbackScript(last, title, (last,), _NOTHING, False, None, True, stands.repair)
     shared = [r for r in runbook.rollbacks if last in r.undoes and set(r.undoes) <= set(undo)]
-    if shared and not stands.repair:
+    if shared:
         best = max(shared, key=lambda r: len(r.undoes))
         undone = tuple(step for step in reversed(undo) if step in best.undoes)
-        return RollbackScript(best.id, best.title, undone, best.sql, True, None, True)
+        return RollbackScript(best.id, best.title, undone, best.sql, True, None, True, stands.repair)
     if step.rollback is None:
         raise RollbackImpossible(f"{last} has no rollback of its own, and no shared one fits what is applied")
     title = f"Back from {step.title}"

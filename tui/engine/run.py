@@ -30,8 +30,9 @@ from .work import GateClosed, Work
 
 _SOON = 0.1
 """Seconds after which a statement that still runs is looked at, before the sampler's next turn."""
-_CLOSES_WITHIN = 10.0
-"""Seconds that closing waits for what is under way; a COMMIT without an answer is settled at the next opening."""
+_CLOSES_WITHIN = 1.0
+_COMMITS_WITHIN = 10.0
+"""Seconds that closing waits for what is under way, and for the answer to a COMMIT; then the connection is closed."""
 
 
 class Run:
@@ -134,6 +135,11 @@ class Run:
         else:
             await self._take_in_hand(connections, target)
 
+    def _renewed(self) -> None:
+        # The guard must not go on looking at a server that the runner has left.
+        if self._sampler is not None:
+            self._sampler.reconnect()
+
     @property
     def _script_pid(self) -> int | None:
         """The session whose locks the tree is drawn from: our runner's, or that of whom we watch."""
@@ -161,7 +167,7 @@ class Run:
             runbook_meaning(self.runbook),
         )
         await self.record(opening(self.runbook, run, target, self.operator, signature.client))
-        self._grip = Grip(connections, self.runbook, signature, self._recorder)
+        self._grip = Grip(connections, self.runbook, signature, self._recorder, self._renewed)
         await self._grip.read_ledger(unanswered)
         if self.state.rollback is not None and self.state.rollback_ok is None and not self.state.present:
             await self.record(e.RollbackFinished(e.now(), True))
@@ -177,10 +183,16 @@ class Run:
         assert self._watch is not None
         assert self._connections is not None
         await self._connections.take_lock(self.runbook.slug)
-        await self._watch.end()
-        target = await self._target(self._connections)
-        self._watch = None
-        await self._take_in_hand(self._connections, target)
+        watch, self._watch = self._watch, None
+        await watch.end()
+        try:
+            await self._take_in_hand(self._connections, await self._target(self._connections))
+        except BaseException:
+            # It can be tried again, and until then it is seen how the run stands.
+            if self._grip is None:
+                self._watch = watch
+                await watch.begin()
+            raise
 
     async def _keep_sampling(self, sampler: Sampler) -> None:
         """The guard is blind without samples: a fault in who listens to them is told, and the looking goes on."""
@@ -192,13 +204,19 @@ class Run:
                 asyncio.get_running_loop().call_exception_handler(told)
                 await asyncio.sleep(1)
 
-    async def close(self, reason: str, exit_code: int) -> None:
-        """Cancels what is in flight, waits until the server has rolled it back, and lets go of everything."""
+    async def close(self, reason: str, exit_code: int | None = None) -> None:
+        """Cancels what is in flight, waits until the server has rolled it back, and lets go of everything.
+
+        Without an ``exit_code`` the record tells the one of the state that this leaves.
+        """
         try:
             if self._grip is not None:
                 await self._grip.end(_CLOSES_WITHIN)
+                if self._grip.runner.committing:
+                    await self._grip.end(_COMMITS_WITHIN)
             if self._recorder.path is not None and self.state.opened is not None:
-                await self.record(e.RunClosed(e.now(), reason, exit_code))
+                code = self.state.exit_code if exit_code is None else exit_code
+                await self.record(e.RunClosed(e.now(), reason, code))
         finally:
             await self._let_go()
 
@@ -208,6 +226,8 @@ class Run:
         if self._sampling is not None:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)
+        if self._sampler is not None:
+            await self._sampler.close()
         if self._connections is not None:
             await self._connections.close()
         self._recorder.close()

@@ -14,22 +14,29 @@ from .by_statement import by_statement
 from .failures import of_connection, sentence
 from .hand import Hand
 from .in_batches import in_batches
-from .job import Emit, Job, Stop, backoff
+from .job import Job, Stop, backoff
 from .journal import JournalFailed
+from .recorder import Recorder
+from .repair import repair
 from .sample import Sample
 from .transaction import in_transaction
 
 
 class Runner:
-    """One script at a time. ``emit`` returns once the event is on the disk."""
+    """One script at a time."""
 
-    def __init__(self, session: PgSession, signature: ledger.Signature, emit: Emit) -> None:
-        self._hand = Hand(session, signature, emit)
-        self._emit = emit
+    def __init__(self, session: PgSession, signature: ledger.Signature, recorder: Recorder) -> None:
+        self._hand = Hand(session, signature, recorder)
+        self._emit = recorder.record
 
     @property
     def busy(self) -> bool:
         return self._hand.busy
+
+    @property
+    def committing(self) -> bool:
+        """COMMIT is on its way: its answer is worth waiting for."""
+        return self._hand.busy and self._hand.committing
 
     @property
     def backend_pid(self) -> int:
@@ -80,6 +87,7 @@ class Runner:
         hand = self._hand
         await hand.take(job, attempt)
         try:
+            await repair(hand, job)
             if job.batch is not None:
                 await in_batches(hand, job)
             elif job.transaction:

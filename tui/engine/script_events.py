@@ -24,13 +24,13 @@ class RepairStarted:
 
 @dataclass(frozen=True, slots=True)
 class RepairFinished:
-    """``error`` is None where the repair got through."""
+    """``error`` says why it did not get through; empty where it did."""
 
     at: datetime
     step: str
     sql: str
     seconds: float
-    error: PgError | None
+    error: str = ""
     kind: Literal["repair_finished"] = "repair_finished"
 
 
@@ -123,7 +123,7 @@ class LocksGivenBack:
 class CommitIntended:
     """Written and fsynced before COMMIT is sent: afterwards the server can be asked what became of it.
 
-    ``part``: of a script that is not one transaction, and not its end.
+    ``part``: of a script that is not one transaction, and not its end. ``timeline``: of the server's WAL, in hex.
     """
 
     at: datetime
@@ -132,6 +132,7 @@ class CommitIntended:
     transaction_id: int
     steps: tuple[str, ...] = ()
     part: bool = False
+    timeline: str = ""
     kind: Literal["commit_intended"] = "commit_intended"
 
 

@@ -135,7 +135,8 @@ class RunState:
     @property
     def exit_code(self) -> int:
         """5 in doubt; 1 a step, a verification or the rollback failed and stands so; else 0."""
-        if self.under_way is not None or any(s.status is StepStatus.IN_DOUBT for s in self.steps):
+        orphan = self.under_way is not None and self.watched is None
+        if orphan or any(s.status is StepStatus.IN_DOUBT for s in self.steps):
             return 5
         failed = any(s.status is StepStatus.FAILED for s in self.steps)
         red = any(v.status is VerificationStatus.FAILED for v in self.due)
@@ -181,7 +182,7 @@ class RunState:
         changed = self.unaccepted_changes if act.kind in ("open_window", "run_step", "repair") else ()
         words += tuple(changed_words(change) for change in changed)
         ids += tuple(change.id for change in changed)
-        if self.paused and act.kind == "run_step":
+        if self.paused and act.kind in ("run_step", "repair"):
             words = ("the run is paused", *words)
         return replace(act, gates=words, gate_ids=ids)
 

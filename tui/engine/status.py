@@ -7,6 +7,7 @@ from tui.runbook.model import Runbook
 from . import events as e
 from . import reading
 from .changes import changes, words
+from .connections import holder_of
 from .journal import newest_run, read
 from .plan import opening, target_of
 from .state import RunState, StepStatus, fold
@@ -28,6 +29,9 @@ async def look(runbook: Runbook, dsn: Dsn) -> RunState:
         state = state.apply(opening(runbook, run, target, operator, ""))
         commit = await reading.commit_status(session, intent) if intent is not None else None
         under_way = await reading.script_runner(session, runbook.slug)
+        holder = await holder_of(session, runbook.slug)
+        if holder is not None:
+            state = state.apply(e.RunWatched(e.now(), holder, under_way))
         async for fact in reading.facts(session, runbook, intent, commit, under_way):
             state = state.apply(fact)
             if isinstance(fact, e.LedgerRead):
@@ -36,9 +40,14 @@ async def look(runbook: Runbook, dsn: Dsn) -> RunState:
 
 
 def as_object(state: RunState) -> dict[str, object]:
-    """The state as the one object that ``status --json`` prints."""
+    """The state as the one object that ``status --json`` prints.
+
+    A step that runs is not applied yet; nobody knows what will be, where its console is gone and its session is not.
+    """
     assert state.opened is not None
     target = state.opened.target
+    holder = state.watched.holder if state.watched is not None else None
+    running = StepStatus.IN_DOUBT if holder is None else StepStatus.PENDING
     return {
         "kind": "status",
         "runbook": state.opened.runbook,
@@ -50,7 +59,7 @@ def as_object(state: RunState) -> dict[str, object]:
             {
                 "id": step.plan.id,
                 "title": step.plan.title,
-                "state": (StepStatus.PENDING if step.status is StepStatus.RUNNING else step.status).value,
+                "state": (running if step.status is StepStatus.RUNNING else step.status).value,
                 "at": step.at.isoformat() if step.at else None,
                 "seconds": step.seconds,
                 "message": step.message,
@@ -70,6 +79,7 @@ def as_object(state: RunState) -> dict[str, object]:
             }
             for v in state.verifications
         ],
+        "holder": None if holder is None else {"pid": holder.pid, "operator": holder.operator, "client": holder.client},
         "under_way": state.under_way,
         "changes": [words(change) for change in state.changes],
         "open": [item.plan.id for item in state.items if item.open],

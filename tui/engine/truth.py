@@ -42,8 +42,11 @@ def _by_row(step: StepState, row: e.LedgerStep, under_way: int | None) -> StepSt
 def _without_row(step: StepState, event: e.LedgerRead) -> StepState:
     """A ledger without a single row of this runbook may have been lost; one with others tells by its silence."""
     nothing = not event.steps
-    if nothing and event.intent is not None and step.plan.id in event.intent.steps and not event.intent.part:
-        return _by_commit_log(step, event.intent, event.commit)
+    if event.intent is not None and step.plan.id in event.intent.steps and not event.intent.part:
+        if not event.exists or event.commit == "in progress":
+            return _by_commit_log(step, event.intent, event.commit)
+        # Its row is committed with it: without the one there is not the other.
+        return _stands(step, StepStatus.PENDING if event.intent.direction == "forward" else StepStatus.APPLIED)
     if nothing and (step.lost or step.status is StepStatus.APPLIED or step.completed):
         message = (
             f"the journal says that {step.plan.id} was applied, but the ledger in this database (schema lockstep) "

@@ -7,7 +7,7 @@ from tui.runbook.model import Runbook
 
 from . import events as e
 from . import ledger, reading
-from .connections import Connections
+from .connections import Connections, WrongTarget
 from .recorder import Recorder
 
 _LOOK_EVERY = 1.0
@@ -42,6 +42,8 @@ class Watch:
                 continue
             except (ConnectionLost, CannotConnect) as lost:
                 await self._reconnect(str(lost))
+            except WrongTarget as wrong:
+                self._recorder.tell(e.ServerAwaited(e.now(), str(wrong)))
 
     async def _reconnect(self, why: str) -> None:
         self._recorder.tell(e.ServerAwaited(e.now(), why))
@@ -51,8 +53,13 @@ class Watch:
         async def waiting(why: str) -> None:
             self._recorder.tell(e.ServerAwaited(e.now(), why))
 
-        await self._connections.renew_runner(target, waiting)
-        self._recorder.tell(e.ServerAnswered(e.now(), True))
+        try:
+            await self._connections.renew_runner(target, waiting)
+        except (CannotConnect, WrongTarget) as failure:
+            # It is tried again at the next look.
+            await waiting(str(failure))
+        else:
+            self._recorder.tell(e.ServerAnswered(e.now(), True))
 
     async def _look(self) -> None:
         slug, session = self._runbook.slug, self._connections.runner

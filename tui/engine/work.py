@@ -1,5 +1,6 @@
 """What a run does to its database: steps, ways back, verifications and probes. Whoever calls has the turn."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Literal
 
@@ -85,7 +86,8 @@ class Work:
             await self._grip.runner.run(job)
         except JournalFailed as failure:
             # The disk cannot be told; those who look at the screen can, and the ledger is right in any case.
-            await self._grip.asked(PgSession.fresh)
+            with suppress(JournalFailed):
+                await self._grip.asked(PgSession.fresh)
             self._recorder.tell(
                 e.ScriptFailed(e.now(), job.id, job.direction, job.steps, "error", "rolled_back", 0, None, str(failure))
             )
@@ -122,7 +124,6 @@ class Work:
     async def _job_back(self, script: RollbackScript) -> Job:
         rows = {row.step: row for row in await self._grip.ledger_rows()}
         row = rows.get(script.undoes[0])
-        stands = self._state.step(script.undoes[0])
         half = row is not None and row.undoing and row.sha256 == script.sql.sha256
         return Job(
             script.id,
@@ -133,7 +134,7 @@ class Work:
             script.transaction,
             rollback.patience(self._runbook, script),
             skip=(row.completed or 0) if row is not None and half else 0,
-            repair=_statements(script.repair or (stands.repair if half else ())),
+            repair=_statements(script.repair),
         )
 
     async def settle(self, step_id: str, *, applied: bool, reason: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from .rows import Lock, Progress, Replica, Session, safe
+from .rows import Lock, Progress, Replica, Session, safe, without_passwords
 
 PG_CLASS = 1259
 """The oid of pg_class, fixed since its beginning: under it the names of relations are kept."""
@@ -18,11 +18,11 @@ Row = Sequence[Any]
 
 
 class Text:
-    """Bytes of the server as safe text; what is not valid in its encoding shows as ``�``. None is empty."""
+    """Bytes of the server as safe text, queries without passwords; what is not valid shows as ``�``. None is empty."""
 
     def __init__(self, codec: str) -> None:
         self._short = lru_cache(4096)(lambda data: safe(data.decode(codec, "replace")))
-        self._long = lru_cache(512)(lambda data: safe(data.decode(codec, "replace"), lines=True))
+        self._long = lru_cache(512)(lambda data: without_passwords(safe(data.decode(codec, "replace"), lines=True)))
 
     def __call__(self, data: bytes | None) -> str:
         return "" if data is None else self._short(data)

@@ -27,8 +27,17 @@ class _Table(dict[int, str]):
 _ONE_LINE = _Table({"\n": " ", "\t": " ", "\r": ""})
 _LINES = _Table({"\n": "\n", "\t": "\t", "\r": ""})
 
-
-_PASSWORD = re.compile(r"(\bPASSWORD\s+)(?:E?'(?:[^'\\]|''|\\.)*'|\$(\w*)\$.*?\$\2\$)", re.IGNORECASE | re.DOTALL)
+# A literal may stand within another one, its quotes doubled, or have lost its end where a query's text was cut off.
+_LITERAL = r"""(?:E|U&)?(?:
+    (?P<doubled>'{4}|'{2})(?=[^\s';,)]).*?(?:(?P=doubled)|\Z)
+    | '(?:[^'\\]|''|\\.)*(?:'|\Z)(?:\s*\n\s*'(?:[^']|'')*')*
+    | \$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z)
+)"""
+_FLAGS = re.IGNORECASE | re.DOTALL | re.VERBOSE
+_ROLE = re.compile(rf"((?<!')\bPASSWORD(?:\s|--[^\n]{{0,200}}\n|/\*.{{0,200}}?\*/)*){_LITERAL}", _FLAGS)
+_SETTING = re.compile(rf"(\b(?:PG|ssl)?password\s*=\s*){_LITERAL}", _FLAGS)
+_BARE_SETTING = re.compile(r"(\b(?:PG|ssl)?password=)[^\s'\"&;)?]+", re.IGNORECASE)
+_URI = re.compile(r"(\bpostgres(?:ql)?://[^\s:/@'\"]{0,200}:)[^\s@'\"]{0,200}@", re.IGNORECASE)
 
 
 def safe(text: str, *, lines: bool = False) -> str:
@@ -41,9 +50,18 @@ def safe(text: str, *, lines: bool = False) -> str:
     return text.translate(_LINES if lines else _ONE_LINE)
 
 
-def without_passwords(statement: str) -> str:
-    """The statement with the literal after PASSWORD as ``'***'``: journals and screens hold no role's password."""
-    return _PASSWORD.sub(r"\1'***'", statement)
+def without_passwords(text: str) -> str:
+    """The text with every password that can be told as one as ``***``: journals and screens hold none.
+
+    The literal after PASSWORD (CREATE ROLE, a user mapping's options), a setting ``password=`` (conninfo, PGPASSWORD),
+    and the one in a URI. What only the server knows to be a password (an argument of format()) is not found.
+    """
+    lower = text.lower()
+    if "password" in lower:
+        text = _ROLE.sub(r"\1'***'", text)
+        text = _SETTING.sub(r"\1'***'", text)
+        text = _BARE_SETTING.sub(r"\1***", text)
+    return _URI.sub(r"\1***@", text) if "postgres" in lower else text
 
 
 @dataclass(frozen=True, slots=True)

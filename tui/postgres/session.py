@@ -148,6 +148,8 @@ class PgSession:
         self.backend_pid: int = connection.info.backend_pid
         self._kept: Mapping[str, str] = {}
         self._refused: set[str] = set()
+        self._last_word = ""
+        connection.add_notice_handler(self._hear)
 
     @classmethod
     async def open(cls, dsn: Dsn, *, application_name: str, options: Mapping[str, str] | None = None) -> Self:
@@ -292,9 +294,14 @@ class PgSession:
         except psycopg.Error as error:
             raise self._failure(error, text) from None
 
+    def _hear(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        # Why the server ends an idle session comes as a notice where our next statement meets the closed connection.
+        if diagnostic.severity_nonlocalized in ("FATAL", "PANIC"):
+            self._last_word = safe(diagnostic.message_primary or "")
+
     def _failure(self, error: psycopg.Error, text: str | bytes) -> Exception:
         if self.lost:
-            return ConnectionLost(safe(str(error).strip()))
+            return ConnectionLost(self._last_word or safe(str(error).strip()))
         return StatementFailed(_pg_error(error, text))
 
 

@@ -189,14 +189,17 @@ def condition(value: str) -> str:
     """What may stand after WHERE, whole in itself, so that it can be put in parentheses."""
     long_text(value)
     try:
-        words = [value[start:end] for _, start, end in tokens(value)]
+        found = list(tokens(value))
     except SplitError as error:
         what, _, mend = str(error).partition(": ")
         raise Unfit(f"is no condition: {what}", mend) from None
+    words = [value[start:end] for _, start, end in found]
     if not words:
         raise Unfit("is empty", 'write what a row is that still has to be done: "email_lower IS NULL"')
     if words[0].upper() == "WHERE":
         raise Unfit("begins with WHERE", "write the condition alone")
+    if any(kind == "param" for kind, _, _ in found):
+        raise Unfit("holds a parameter, which nobody fills in", "write its value")
     if ";" in words:
         raise Unfit("holds a semicolon", "write one condition and nothing after it")
     depth = 0

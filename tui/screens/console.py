@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.engine import events as e
+from tui.engine.facts import Holder
 from tui.engine.sample import Sample
 from tui.engine.state import RunState, ScriptState, VerificationStatus
 from tui.postgres.rows import safe
@@ -34,8 +35,9 @@ from .actions import ACTS
 from .dialog import NO, Answer, Choice, Dialog
 from .held import HeldKey
 from .help import HelpScreen
-from .keys import hints, works
-from .messages import Command, LeaveAsked, ThemeAsked
+from .keys import hints, watching, works
+from .leading import gate, next_line
+from .messages import Command, LeaveAsked, TakenOver, ThemeAsked
 
 if TYPE_CHECKING:
     from tui.engine.run import Run
@@ -65,6 +67,7 @@ class ConsoleScreen(Screen[None]):
         self._way_back: float | None = None
         self._history = History()
         self._chosen = False
+        self._holder: Holder | None = None
         self._list_wanted: bool | None = None
 
     # What stands where
@@ -90,7 +93,7 @@ class ConsoleScreen(Screen[None]):
             self.query_one(f"#{name}", Lines).can_focus = False
         self.query_one("#header", Lines).show(lambda width: header_lines(self.view(), width))
         self.query_one("#strip", Lines).show(lambda width: [strip_line(self.view(), width)])
-        self.query_one("#gauges", Lines).show(lambda width: [self._history.line(width)])
+        self.query_one("#gauges", Lines).show(lambda width: [self._history.line(width, self.moment())])
         self.query_one("#step", Lines).show(self._panel)
         self.set_interval(1.0, self.tick_clock)
         self._arrange(self.size.width, self.size.height)
@@ -120,7 +123,8 @@ class ConsoleScreen(Screen[None]):
             return self._list_wanted
         # Probes run while one ticks: hiding the list for them would take the focus from it.
         script = self.state.script
-        return self.state.window_opened_at is None and (script is None or not script.active)
+        idle = script is None or not script.active
+        return self.state.window_opened_at is None and self.state.watched is None and idle
 
     # Data in
 
@@ -134,11 +138,15 @@ class ConsoleScreen(Screen[None]):
             self._before,
             self._scripts,
             self._way_back,
+            self._chosen,
+            self._holder,
         )
 
     def show_state(self, state: RunState) -> None:
         """Another state; ``state.last`` is the event that made it."""
         was_busy, self.state = self.state.busy, state
+        if state.watched is not None:
+            self._holder = state.watched.holder or self._holder
         if state.script is not None:
             self._scripts[state.script.started.script] = state.script
         self._turn(state.last, was_busy)
@@ -179,6 +187,8 @@ class ConsoleScreen(Screen[None]):
                 self._lead(Key("step", event.steps[0]))
             case e.RollbackFinished() | e.RollbackPlanned():
                 self._chosen = False
+            case e.LedgerRead() if self.state.watched is not None and self._chosen:
+                pass
             case e.WindowOpened() | e.LedgerRead():
                 self._lead_to_next()
             case e.ScriptDone():
@@ -198,28 +208,15 @@ class ConsoleScreen(Screen[None]):
         return failed or (script is not None and script.phase == "failed")
 
     def _lead_to_next(self) -> None:
-        act = self.state.next_act()
-        red = [v.plan.id for v in self.state.due if v.status is VerificationStatus.FAILED]
-        if red:
-            self._lead(Key("verification", red[0]), chosen=True)
-        elif act.step is not None and act.gate_ids:
-            self._lead_to_gate()
-        elif act.step is not None:
-            self._lead(Key("step", act.step))
-        elif self.state.window_opened_at is None:
-            items = [i for i in self.state.items if i.plan.phase == "before"]
-            item = next((i for i in items if i.open), items[0] if items else None)
-            if item is not None:
-                self._lead(Key("item", item.plan.id))
+        wanted = next_line(self.state)
+        if wanted is not None:
+            self._lead(wanted[0], chosen=wanted[1])
 
     def _lead_to_gate(self) -> None:
         """A closed gate puts the cursor on what keeps it closed."""
-        ids = self.state.next_act().gate_ids
-        if ids:
-            kind: Literal["item", "verification"] = (
-                "item" if any(i.plan.id == ids[0] for i in self.state.items) else "verification"
-            )
-            self._lead(Key(kind, ids[0]), chosen=True)
+        shut = gate(self.state, self.state.next_act())
+        if shut is not None:
+            self._lead(shut, chosen=shut.kind != "step")
             self.redraw()
 
     def _lead(self, key: Key, *, chosen: bool = False) -> None:
@@ -282,7 +279,7 @@ class ConsoleScreen(Screen[None]):
     def _panel(self, width: int) -> list[Line]:
         right = self.query_one("#right")
         room = max(5, (right.size.height - 3) // 2) if not self.narrow else max(5, right.size.height // 2)
-        return panel_lines(self.view(), self._selected(), self._chosen, width, room)
+        return panel_lines(self.view(), self._selected(), width, room)
 
     # What is selected
 
@@ -329,6 +326,17 @@ class ConsoleScreen(Screen[None]):
         elif self._held.takes():
             self._lead_to_gate()
             self._command("run", partial(flows.go_on, self))
+
+    def on_key(self, event: events.Key) -> None:
+        """While somebody else has the run in hand a key that would act says why it does not."""
+        act = next((act for act in ACTS if act.key == event.key), None)
+        why = watching(self.view()) if act is not None and not self.check_action(act.action, ()) else ""
+        if act is not None and act.action != "summary" and why:
+            self.say(why)
+
+    def action_summary(self) -> None:
+        self._chosen = False
+        self.redraw()
 
     def action_tick(self) -> None:
         key = self._selected()
@@ -417,6 +425,10 @@ class ConsoleScreen(Screen[None]):
         """Put a question and wait for the answer; the console behind it goes on."""
         dialog = Dialog(title, body, choices, self._held, prompt=prompt, text=text, accepts=accepts, at_once=at_once)
         return await self.app.push_screen_wait(dialog)
+
+    def taken_over(self) -> None:
+        """The run that was watched is ours."""
+        self.post_message(TakenOver())
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """A word at the edge of the screen."""

@@ -74,6 +74,10 @@ class Dialog(ModalScreen[Answer]):
         Binding("escape", "harmless", "No", id="dialog.no", show=False),
         Binding("left", "app.focus_previous", "Previous", id="dialog.previous", show=False),
         Binding("right", "app.focus_next", "Next", id="dialog.next", show=False),
+        Binding("up", "scroll(-1)", "Up", id="dialog.up", show=False),
+        Binding("down", "scroll(1)", "Down", id="dialog.down", show=False),
+        Binding("pageup", "scroll(-8)", "Page up", id="dialog.page_up", show=False),
+        Binding("pagedown", "scroll(8)", "Page down", id="dialog.page_down", show=False),
     ]
 
     def __init__(
@@ -129,8 +133,14 @@ class Dialog(ModalScreen[Answer]):
         if self._complaint:
             lines = [*lines, Line(self._complaint, "bad")]
         body = self.query_one(DialogBody)
-        body.styles.height = max(1, min(len(lines), self.size.height - 8))
+        around = 8 if self._prompt is None else 12
+        room = max(1, self.size.height - around)
+        body.styles.height = max(1, min(len(lines), room))
+        self.query_one("#dialog").border_subtitle = Content("↑ ↓ more" if len(lines) > room else "")
         return lines
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one(DialogBody).scroll_relative(y=by, animate=False)
 
     def action_harmless(self) -> None:
         self._leave(Answer(NO))

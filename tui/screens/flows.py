@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from tui.engine.connections import OtherOperator
 from tui.engine.rollback import RollbackImpossible, RollbackPlan
 from tui.engine.state import NextAct, RunState, StepStatus
 from tui.widgets.line import wrap
 
+from . import endings
 from . import questions as q
 from .dialog import NO, Answer, Choice
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from tui.engine.run import Run
     from tui.widgets.line import Line
+    from tui.widgets.view import View
 
 
 class Asker(Protocol):
@@ -23,6 +26,10 @@ class Asker(Protocol):
     state: RunState
 
     def moment(self) -> "datetime": ...
+
+    def view(self) -> "View": ...
+
+    def taken_over(self) -> None: ...
 
     def say(self, text: str, *, bad: bool = False) -> None: ...
 
@@ -49,10 +56,14 @@ async def go_on(console: Asker, run: "Run") -> None:
     match act.kind:
         case "confirm_production":
             await confirm_production(console, run)
-        case "busy" | "finished":
+        case "busy" | "finished" | "watch":
             return
+        case "take_over":
+            await take_over(console, run)
         case _ if act.gates:
             await through_gate(console, run, act)
+        case "repair":
+            await repair(console, run, act)
         case "run_step" if _first_on_production(console.state):
             if await _sure_of_production(console, act):
                 await run.go_on()
@@ -93,6 +104,37 @@ async def confirm_production(console: Asker, run: "Run") -> None:
     )
     if not answer.no:
         await run.confirm_production(answer.text)
+
+
+async def take_over(console: Asker, run: "Run") -> None:
+    """Nobody has the watched run in hand any more: it becomes ours, if nobody is faster."""
+    holder = console.view().holder
+    answer = await console.ask(
+        "Take the run in hand?",
+        lambda width: q.take_over_lines(console.state, holder, width),
+        (Choice(NO, "No, go on watching", "harmless"), Choice("take", "Take it in hand")),
+    )
+    if answer.no:
+        return
+    try:
+        await run.take_over()
+    except OtherOperator as faster:
+        console.say(f"somebody was faster: {faster}; you go on watching", bad=True)
+        return
+    console.taken_over()
+
+
+async def repair(console: Asker, run: "Run", act: NextAct) -> None:
+    """What an earlier try left behind is shown with the SQL that takes it away, and only then taken away."""
+    assert act.step is not None
+    step_id = act.step
+    answer = await console.ask(
+        f"Repair and go on with {step_id}?",
+        lambda width: q.repair_lines(console.state.step(step_id), width),
+        (Choice(NO, "No, leave it", "harmless"), Choice("repair", f"Repair and go on with {step_id}", "danger")),
+    )
+    if not answer.no:
+        await run.go_on()
 
 
 async def through_gate(console: Asker, run: "Run", act: NextAct) -> None:
@@ -137,13 +179,16 @@ async def note(console: Asker, run: "Run", item_id: str) -> None:
 
 async def cancel(console: Asker, run: "Run") -> None:
     """``c``: at once where nothing is lost by it, else after a question."""
-    script = console.state.script
+    state, script = console.state, console.state.script
     if script is None or not script.active:
+        if state.awaited is not None:
+            await run.cancel()
         return
-    if script.phase != "backoff" and (script.finished or script.started.direction == "back"):
+    asks = bool(script.finished) or script.started.direction == "back" or endings.exposed(state) != ""
+    if script.phase != "backoff" and asks:
         answer = await console.ask(
             f"Cancel {script.started.script}?",
-            lambda width: q.cancel_lines(console.state, console.moment(), width),
+            lambda width: endings.cancel_lines(console.state, console.moment(), width),
             (Choice(NO, "No, go on", "harmless"), Choice("cancel", f"Cancel {script.started.script}", "danger")),
         )
         if answer.no:
@@ -160,7 +205,12 @@ async def signal(console: Asker, run: "Run", pid: int) -> None:
         choices = (*choices, Choice("cancel", "Cancel its query"))
     if preview.allowed is None:
         choices = (*choices, Choice("terminate", "Terminate", "danger"))
-    answer = await console.ask(f"Terminate session {pid}?", lambda width: q.signal_lines(preview, width), choices)
+    seen = console.moment()
+    answer = await console.ask(
+        f"Terminate session {pid}?",
+        lambda width: q.signal_lines(preview, seen, console.view().sample, width),
+        choices,
+    )
     action: Literal["cancel", "terminate"]
     match answer.choice:
         case "cancel":
@@ -233,10 +283,10 @@ async def may_leave(console: Asker) -> bool:
     if not state.busy and not under_way:
         return True
     what = state.script.started.script if state.script is not None and state.script.active else None
-    leave = f"Cancel {what} and quit" if what else "Quit"
+    leave = "Cancel it and leave" if what else "Leave"
     answer = await console.ask(
         "Leave the console?",
-        lambda width: q.quit_lines(console.state, console.moment(), width),
+        lambda width: endings.quit_lines(console.state, console.moment(), width),
         (Choice(NO, "Stay", "harmless"), Choice("leave", leave, "danger")),
     )
     return not answer.no

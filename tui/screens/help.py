@@ -33,7 +33,6 @@ _MOVES = (
     ("↑ ↓", "move or scroll in the pane"),
     ("→ ←", "unfold, fold"),
     ("^p", "every action by name"),
-    ("esc", "out of any question, without harm"),
 )
 
 

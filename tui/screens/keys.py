@@ -3,9 +3,22 @@
 from tui.engine.state import VerificationStatus
 from tui.widgets.frame import Hint
 from tui.widgets.outline import Key
+from tui.widgets.panel import summed_up
 from tui.widgets.view import View
+from tui.widgets.watch import gone_words, named
+
+from .actions import ACTS
 
 _ALWAYS = {"list", "theme", "help", "leave"}
+_ACTING = {act.action for act in ACTS} - _ALWAYS
+
+
+def watching(view: View) -> str:
+    """Why no key acts while somebody else has the run in hand; empty when it is ours."""
+    watched = view.state.watched
+    if watched is None:
+        return ""
+    return f"{named(watched.holder)} has this run in hand: you watch" if watched.holder else gone_words(view.holder)
 
 
 def looking_only(view: View) -> bool:
@@ -18,14 +31,18 @@ def works(action: str, view: View, selected: Key | None, target: int | None, in_
     """Whether this key does anything now; actions that are not the console's own always may."""
     if action in _ALWAYS:
         return True
+    if action == "summary":
+        return view.chosen and summed_up(view)
     if action == "detail":
         return in_locks
     if action == "go_on":
         return in_locks or _enter(view) != ""
+    if view.state.watched is not None and action in _ACTING:
+        return False
     needs_hand = {
         "tick": _can_tick,
         "note": _can_note,
-        "cancel": lambda view, key: view.script is not None,
+        "cancel": lambda view, key: view.script is not None or view.state.awaited is not None,
         "signal": lambda view, key: target is not None,
         "pause": lambda view, key: view.state.window_opened_at is not None and view.state.next_act().kind != "finished",
         "roll_back": _can_roll_back,
@@ -74,12 +91,18 @@ def _enter(view: View) -> str:
             return f"Open the window{shut}" if view.state.opened is not None else ""
         case "run_step":
             step = view.state.step(act.step or "")
+            if step.completed:
+                return f"Go on with {act.step}{shut}"
             again = "again " if step.status == "failed" else ""
             return f"Run {act.step} {again}".rstrip() + shut
         case "run_verifications":
             return "Verify"
         case "resolve":
             return "Ask the database"
+        case "repair":
+            return f"Repair {act.step}{shut}"
+        case "take_over":
+            return "Take the run in hand"
         case _:
             return ""
 
@@ -103,18 +126,22 @@ def hints(view: View, selected: Key | None, target: int | None, narrow: bool, in
     if can("note"):
         found.append(Hint("n", "Note", "note", 3))
     if can("cancel"):
-        found.append(Hint("c", "Cancel" if narrow else f"Cancel {_in_hand(view)}", "cancel", 0))
+        what = "Stop waiting" if view.script is None else "Cancel" if narrow else f"Cancel {_in_hand(view)}"
+        found.append(Hint("c", what, "cancel", 0))
     if can("verify"):
         failed = any(v.status is VerificationStatus.FAILED for v in view.state.due)
         found.append(Hint("v", "Verify again", "verify", 1 if failed else 3))
     if can("override"):
         found.append(Hint("o", "Go on all the same", "override", 2))
     if can("pause"):
+        batch = view.script is not None and view.script.batch is not None
         found.append(
-            Hint("p", "Let it go on" if view.state.paused else "Pause", "pause", 1 if view.state.paused else 3)
+            Hint("p", "Go on" if view.state.paused else "Pause", "pause", 1 if view.state.paused or batch else 3)
         )
     if can("roll_back"):
         found.append(Hint("R", "Roll back", "roll_back", 0))
+    if can("summary"):
+        found.append(Hint("esc", "Summary", "summary", 1))
     if narrow:
         found.append(Hint("l", "List", "list", 1))
     found.append(Hint("tab", "Pane", "app.focus_next", 4))

@@ -18,6 +18,10 @@ class Command(Message):
         super().__init__()
 
 
+class TakenOver(Message):
+    """The run that was watched is in our hand now, and all that came with it was told."""
+
+
 class LeaveAsked(Message):
     """The operator wants to quit."""
 

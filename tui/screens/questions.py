@@ -2,15 +2,22 @@
 
 from datetime import datetime, timedelta
 
+from tui.engine.facts import Holder
 from tui.engine.operator import SignalPreview
 from tui.engine.rollback import RollbackPlan
-from tui.engine.state import NextAct, RunState
-from tui.widgets.line import Line, join, spread, wrap
+from tui.engine.sample import LockNode, Sample
+from tui.engine.state import NextAct, RunState, StepState
+from tui.postgres.rows import MONITOR
+from tui.widgets.line import Line, fold, join, spread, wrap
+from tui.widgets.sql import whole_sql
+from tui.widgets.watch import holder_words, named
 from tui.widgets.words import clock, counted, duration, listed, running
 
+from .endings import in_flight, one_transaction
 
-def signal_lines(preview: SignalPreview, width: int) -> list[Line]:
-    """Who it is, what it holds, what its end frees and what is lost with it."""
+
+def signal_lines(preview: SignalPreview, seen: datetime, sample: Sample | None, width: int) -> list[Line]:
+    """Who it is, what it holds, what its end frees and what is lost with it, as ``seen`` then; and what changed."""
     session = preview.session
     name = session.application_name or "no application name"
     who = f"{name} as {session.user}" + (f" from {session.client}" if session.client else "")
@@ -26,7 +33,27 @@ def signal_lines(preview: SignalPreview, width: int) -> list[Line]:
     lines += [Line(), _frees(preview), _lost(preview)]
     if preview.allowed is not None:
         lines += [Line(), *wrap(f"it cannot be signalled: {preview.allowed}", width, "bad")]
+    return [*lines, *_since(preview, seen, sample, width)]
+
+
+def _since(preview: SignalPreview, seen: datetime, sample: Sample | None, width: int) -> list[Line]:
+    """The newest look against the close one, for it goes on while one thinks."""
+    lines = [Line(f"as seen at {clock(seen, seconds=True)}", "dim")]
+    if sample is None or sample.at <= seen or any(source.name == MONITOR for source in sample.missing):
+        return lines
+    pid = preview.session.pid
+    if all(session.pid != pid for session in sample.sessions):
+        return [*lines, Line("it is gone by now: nothing will be sent", "warn")]
+    if preview.frees_us and not any(_leads_to_us(root, pid) for root in sample.tree.roots):
+        return [*lines, *wrap("we do not wait for it any more: the step went on, or gave way", width, "warn")]
     return lines
+
+
+def _leads_to_us(node: LockNode, pid: int, below: bool = False) -> bool:
+    """Our session stands somewhere under this one."""
+    if below and node.ours:
+        return True
+    return any(_leads_to_us(child, pid, below or node.pid == pid) for child in node.children)
 
 
 def _frees(preview: SignalPreview) -> Line:
@@ -52,30 +79,80 @@ def rollback_title(plan: RollbackPlan) -> str:
 
 def rollback_lines(plan: RollbackPlan, state: RunState, now: datetime, width: int) -> list[Line]:
     """The way back in order: what is cancelled, which scripts run, what judges the result, whether it fits."""
-    rows: list[tuple[Line, Line]] = []
+    lines: list[Line] = []
+    number = 0
+
+    def entry(left: Line, right: Line, under: str = "") -> None:
+        """One numbered row; what does not fit beside the figures goes on below."""
+        nonlocal number
+        number += 1
+        head = Line(f"{number}. ", "dim").extend(left)
+        whole = Line().extend(head).add(f"   {under}" if under else "")
+        if whole.cells + right.cells + 2 <= width:
+            lines.append(spread(whole, right, width))
+            return
+        first, *rest = fold(head, max(20, width - right.cells - 2), "   ")
+        lines.extend([spread(first, right, width), *rest])
+        lines.extend(wrap(under, width, indent="   ") if under else [])
+
     if plan.in_flight is not None:
-        rows.append((Line(f"cancel {plan.in_flight}, in flight").add(_in_flight(state, plan.in_flight), "dim"), Line()))
+        what = "" if one_transaction(state) else in_flight(state)
+        entry(
+            Line(f"cancel {plan.in_flight}, in flight" + ("" if what else ": nothing of it is committed")), Line(), what
+        )
     for script in plan.scripts:
+        for sql in script.repair:
+            entry(Line("repair ", "warn").add(f"{sql};"), Line())
         right = Line("~" + duration(script.expected) if script.expected is not None else "")
         if script.untested:
             right.add("   " if right.parts else "").add("untested", "bad")
-        left = Line(f"{script.id} ", "strong").add(script.title).add(f"   undoes {', '.join(script.undoes)}")
-        rows.append((left, right))
+        if script.sql.statements or not script.repair:
+            entry(Line(f"{script.id} ", "strong").add(script.title), right, f"undoes {', '.join(script.undoes)}")
     if plan.verifications:
-        rows.append((Line(f"verify: {counted(len(plan.verifications), 'check')}"), Line()))
-    lines = [
-        spread(Line(f"{number}. ", "dim").extend(left), right, width) for number, (left, right) in enumerate(rows, 1)
-    ]
-    if not plan.verifications:
+        entry(Line(f"verify: {counted(len(plan.verifications), 'check')}"), Line())
+    else:
         lines.append(Line("nothing verifies that it is back: untested", "bad"))
+    lines += _changed(state, width)
     return [*lines, Line(), *_fits(plan, state, now)]
 
 
-def _in_flight(state: RunState, script_id: str) -> str:
-    steps = [s.plan for s in state.steps if s.plan.id == script_id]
-    if steps and not steps[0].transaction:
-        return ": its finished statements stay"
-    return ": nothing of it is committed"
+def _changed(state: RunState, width: int) -> list[Line]:
+    if not state.changes:
+        return []
+    names = listed(tuple(change.file for change in state.changes), 3)
+    accepted = "" if state.unaccepted_changes else " (accepted with a reason)"
+    return wrap(f"! changed since it was applied: {names}{accepted}", width, "warn", limit=3)
+
+
+def repair_lines(step: StepState, width: int) -> list[Line]:
+    """What an earlier try left behind, and every statement that takes it away."""
+    if not step.repair:
+        return [Line("nothing is left to repair", "dim")]
+    what = step.remains.what if step.remains is not None else ""
+    lines = wrap(f"{step.plan.id} {step.plan.title}: {what}", width)
+    lines += [
+        Line(),
+        Line(f"{counted(len(step.repair), 'statement')} will run first, outside a transaction:", "strong"),
+    ]
+    for number, sql in enumerate(step.repair, 1):
+        first, *rest = whole_sql(f"{sql};", width - 4, indent="")
+        lines += [Line(f"{number}.".ljust(4), "dim").extend(first), *(Line("    ").extend(row) for row in rest)]
+    return [*lines, Line(), *wrap(f"then {step.plan.id} goes on where it stopped", width)]
+
+
+def take_over_lines(state: RunState, holder: Holder | None, width: int) -> list[Line]:
+    """What taking the run in hand means."""
+    watched = state.watched
+    if watched is None:
+        return [Line("the run is in your hand", "good")]
+    if watched.holder is not None:
+        return wrap(f"too late: {holder_words(watched.holder)}", width, "bad")
+    who = f"{named(holder)} is gone." if holder is not None else "Nobody has it any more."
+    lines = wrap(f"{who} From now on it would be in your hand, and the record says so.", width)
+    if watched.script_pid is not None:
+        text = f"session {watched.script_pid} still runs its script: nothing begins before that has ended"
+        lines += wrap(text, width, "warn")
+    return [*lines, *wrap("Taking it in hand reads ledger and catalog; it changes nothing by itself.", width, "dim")]
 
 
 def _fits(plan: RollbackPlan, state: RunState, now: datetime) -> list[Line]:
@@ -100,56 +177,22 @@ def _fits(plan: RollbackPlan, state: RunState, now: datetime) -> list[Line]:
 
 def gate_lines(act: NextAct, width: int) -> list[Line]:
     """What is still open."""
-    what = {"open_window": "The window stays shut:", "run_step": f"Step {act.step} does not run yet:"}
+    what = {
+        "open_window": "The window stays shut:",
+        "run_step": f"Step {act.step} does not run yet:",
+        "repair": f"Step {act.step} is not repaired yet:",
+    }
     lines = [Line(what.get(act.kind, "Not yet:"), "strong")]
+    named_ones = act.gates[len(act.gates) - len(act.gate_ids) :]
+    changed = {gate for gate, wanted in zip(named_ones, act.gate_ids, strict=True) if wanted.startswith("changed:")}
     for gate in act.gates[:10]:
-        failed = gate.startswith("failed: ")
-        lines.append(Line("  ").add("✗" if failed else "○", "bad" if failed else "warn").add(f" {gate}").cut(width))
+        sign = "!" if gate in changed else "✗" if gate.startswith("failed: ") else "○"
+        first, *rest = wrap(gate, width - 4, limit=4)
+        lines.append(Line("  ").add(sign, "bad" if sign == "✗" else "warn").add(" ").extend(first))
+        lines += [Line("    ").extend(row) for row in rest]
     if len(act.gates) > 10:
         lines.append(Line(f"  … {len(act.gates) - 10} more", "dim"))
     return lines
-
-
-def cancel_lines(state: RunState, now: datetime, width: int) -> list[Line]:
-    """What is lost when the script in hand is cancelled."""
-    script = state.script
-    if script is None or not script.active:
-        return [Line("it is over already: nothing will be cancelled", "dim")]
-    elapsed = (now - script.started.at).total_seconds()
-    done = len(script.finished)
-    lines = [
-        Line(f"it has run for {running(elapsed)}, {counted(done, 'statement')} of {script.started.statements} done")
-    ]
-    return [*lines, *wrap(_stays(state), width)]
-
-
-def _stays(state: RunState) -> str:
-    script = state.script
-    assert script is not None
-    wanted = script.started.steps if script.started.direction == "forward" else ()
-    if any(not s.plan.transaction for s in state.steps if s.plan.id in wanted):
-        return f"it is not one transaction: its {counted(len(script.finished), 'finished statement')} will stay"
-    return "it is one transaction: nothing of it will be in the database"
-
-
-def quit_lines(state: RunState, now: datetime, width: int) -> list[Line]:
-    """What becomes of what is in flight, and what stays."""
-    lines: list[Line] = []
-    script = state.script
-    if script is not None and script.active:
-        lines += [
-            Line(f"{script.started.script} runs: it is cancelled first", "warn"),
-            *cancel_lines(state, now, width),
-        ]
-    applied = state.applied
-    if applied:
-        lines += wrap(f"{listed(applied, 8)} {'is' if len(applied) == 1 else 'are'} committed and will stay", width)
-    ends = state.window_ends_at
-    if ends is not None:
-        left = (ends - now).total_seconds()
-        said = f"goes on: {running(left)} left" if left > 0 else "is over"
-        lines.append(Line(f"the window {said}"))
-    return [*lines, Line("open the same runbook again to go on from here", "dim")]
 
 
 def production_lines(state: RunState, width: int) -> list[Line]:

@@ -116,9 +116,11 @@ class Output(threading.Thread):
 def _opened_anew(descriptor: int) -> int:
     """The same terminal once more, for writes that never block: what we say of this one is not said of the shell's."""
     try:
-        return os.open(os.ttyname(descriptor), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        # Only of the terminal that controls us, which everybody may open by that name, also after sudo.
+        os.tcgetpgrp(descriptor)
+        return os.open("/dev/tty", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        # A terminal without a name, or another user's: our thread may have to wait, the loop still does not.
+        # Our thread may have to wait for another one; the loop still does not.
         return os.dup(descriptor)
 
 
@@ -157,6 +159,13 @@ class TerminalDriver(LinuxDriver):
         if self._mouse_pixels:
             self._enable_mouse_pixels()
         self._app.refresh()
+
+    def _sigcont_application(self, *_: object) -> None:
+        """Only after a stop of ours is there something to resume: a terminal that hangs up sends SIGCONT as well."""
+        if self._must_signal_resume:
+            super()._sigcont_application()
+        else:
+            self._caught_up()
 
     def stop_application_mode(self) -> None:
         assert self._output is not None

@@ -3,12 +3,13 @@
 from tui.engine.state import ItemState, StepState, StepStatus, VerificationState, VerificationStatus
 
 from .line import Line, join, spread, wrap
+from .mending import accepted_lines, doubt_lines, leftover_lines
 from .outline import Key, item_sign
 from .sql import sql_lines
 from .step import statement_lines
 from .summary import failure_lines
 from .view import STEP_WORDS, VERIFICATION_SIGNS, View
-from .words import clock, counted, duration, expected
+from .words import clock, counted, duration, expected, grouped
 
 
 def detail_lines(view: View, key: Key | None, width: int) -> list[Line]:
@@ -82,6 +83,7 @@ def _probe(item: ItemState, width: int) -> list[Line]:
 
 
 def _expected_found(wanted: str, found: str, ok: bool, seconds: float, width: int) -> Line:
+    wanted, found = grouped(wanted), grouped(found)
     room = max(10, (width - 46) // 2)
     pieces = [
         Line("   expected  ", "dim").extend(Line(wanted, "strong").cut(room)),
@@ -95,6 +97,8 @@ def _step(view: View, step: StepState, width: int) -> list[Line]:
     script = view.scripts.get(step.plan.id)
     if step.status is StepStatus.FAILED and script is not None and script.failure is not None:
         return failure_lines(view, script, width)
+    if step.status is StepStatus.IN_DOUBT:
+        return doubt_lines(view, width, 0)
     sign, role = view.sign_of_step(step)
     status = Line(f"{sign} {STEP_WORDS[step.status]} ", role)
     lines = [spread(Line(f" {step.plan.id}  {step.plan.title}", "strong"), status, width)]
@@ -113,6 +117,7 @@ def _step(view: View, step: StepState, width: int) -> list[Line]:
         lines.append(Line(" untested: ", "bad").add(" and ".join(step.plan.untested), "bad"))
     if step.message:
         lines += [Line(), *wrap(step.message, width - 2, "bad", indent=" ")]
+    lines += [*leftover_lines(step, width, indent=" "), *accepted_lines(view, width, step.plan.id)]
     guard = f" guard: {step.plan.max_blocked_sessions} sessions behind it, or {step.plan.max_blocked_for:g} s"
     lines.append(Line(f"{guard}; then it gives its locks back", "dim").cut(width))
     lines += [Line(), *statement_lines(view, step.plan.id, script, width)]

@@ -108,11 +108,9 @@ class LockPane(CursorLines):
         lost = next((source for source in sample.missing if source.name == MONITOR), None)
         if lost is not None:
             self.keys, self._rows = (), []
-            since = f" n/a since {clock(lost.since, seconds=True)}: the monitor has no connection, "
-            return [
-                Line(since, "warn").add("who waits for whom is not known", "warn").cut(width),
-                Line(" and the guard sees nothing; what runs goes on, lock_timeout still holds", "dim").cut(width),
-            ]
+            said = f"n/a since {clock(lost.since, seconds=True)}: the monitor has no connection"
+            meant = "who waits for whom is not known and the guard sees nothing; what runs goes on without it"
+            return [Line(f" {said}", "warn").cut(width), *wrap(meant, width - 1, "dim", indent=" ")]
         head = self._sentence(sample, width)
         self._rows = tree_rows(sample.tree.roots, self.unfolded, max(_SHOWN, self.app.size.height // 3 - 4))
         if not self._rows:
@@ -127,8 +125,9 @@ class LockPane(CursorLines):
         tree = sample.tree
         role: Role = "strong" if tree.roots else "dim"
         lines = wrap(tree.sentence, width - 2, role, indent=" ", limit=3)
-        if self.state.watched is not None and tree.roots:
-            lines += wrap(f"“us” and “our” is session {tree.our_pid}: the script that you watch", width - 2, "dim", indent=" ")
+        if self.state.watched is not None and tree.our_pid is not None and tree.roots:
+            text = f"“us” and “our” is session {tree.our_pid}: the script that you watch"
+            lines += wrap(text, width - 2, "dim", indent=" ")
         guard = self._guard(sample)
         if guard.parts:
             room = width - lines[-1].cells - 2

@@ -48,7 +48,10 @@ def repairing_lines(view: View, width: int) -> list[Line]:
         return []
     since = running((view.now - repairing.at).total_seconds())
     return [
-        Line(" ▶ ", "us").add("repairs ", "us").add(since, "strong").add("   takes away what an earlier try left", "dim"),
+        Line(" ▶ ", "us")
+        .add("repairs ", "us")
+        .add(since, "strong")
+        .add("   takes away what an earlier try left", "dim"),
         *whole_sql(repairing.sql, width - 1, indent="   "),
     ]
 
@@ -63,37 +66,41 @@ def settle_commands(view: View, step_id: str) -> tuple[str, str]:
     return f'{begin} applied --reason "…"', f'{begin} not-applied --reason "…"'
 
 
-def doubt_lines(view: View, width: int) -> list[Line]:
-    """Steps of which nobody knows whether they are committed, and a session that may still change that."""
+def doubt_lines(view: View, width: int, height: int) -> list[Line]:
+    """Steps of which nobody knows whether they are committed, and a session that may still change that.
+
+    Where ``height`` is small there is no room for blanks: the commands must be in sight.
+    """
     state = view.state
     lines: list[Line] = []
+    gap = [Line()] if height > 12 else []
     if state.under_way is not None:
         pid = state.under_way
         text = f"session {pid} of an earlier console still runs a script: enter asks again"
-        lines += [Line(), Line(" ? ", "bad").extend(wrap(text, width - 4, "bad")[0])]
-        lines += [Line("   ").extend(row) for row in wrap(text, width - 4, "bad")[1:]]
+        first, *rest = wrap(text, width - 4, "bad")
+        lines += [*gap, Line(" ? ", "bad").extend(first), *(Line("   ").extend(row) for row in rest)]
         text = "Nothing begins while it works. It ends by itself, or by"
         lines += [*wrap(text, width - 1, indent="   "), Line(f"     SELECT pg_terminate_backend({pid});", "strong")]
     for step in state.steps:
         if step.status is StepStatus.IN_DOUBT:
-            lines += _doubt(view, step, width)
+            lines += _doubt(view, step, width, gap)
     return lines
 
 
-def _doubt(view: View, step: StepState, width: int) -> list[Line]:
+def _doubt(view: View, step: StepState, width: int, gap: list[Line]) -> list[Line]:
     step_id = step.plan.id
-    lines = [Line(), Line(" ? ", "bad").add(f"{step_id} {step.plan.title} is in doubt", "bad").cut(width)]
+    lines = [*gap, Line(" ? ", "bad").add(f"{step_id} {step.plan.title} is in doubt", "bad").cut(width)]
     lines += wrap(step.message or "COMMIT was sent and its answer is not known", width - 1, indent="   ", limit=8)
     if view.state.awaited is not None:
         return [*lines, *wrap("the database is asked as soon as it is back", width - 1, "strong", indent="   ")]
-    lines.append(Line("   enter asks the database again", "us"))
+    text = "enter asks the database again; what it cannot tell, look up with psql:"
+    lines += [*gap, *wrap(text, width - 1, "strong", indent="   ")]
     intent = view.state.intents.get(step_id)
-    lines += [Line(), Line("   look with psql:", "strong")]
-    if intent is not None and not intent.part:
+    if intent is not None and not intent.part and step.remains is None:
         lines.append(Line(f"     SELECT pg_xact_status('{intent.transaction_id}');"))
     lines += wrap(_look(view, step_id), width - 1, indent="     ")
-    lines += [Line(), Line("   then say in a shell what you saw, with this console's -d:", "strong")]
-    lines.append(Line("   (q first: only one console may have the run in hand)", "dim"))
+    text = "then leave this console with q and say in a shell what you saw, with the same -d:"
+    lines += [*gap, *wrap(text, width - 1, "strong", indent="   ")]
     for command in settle_commands(view, step_id):
         lines += _command(command, width)
     return lines
@@ -130,7 +137,7 @@ def change_lines(view: View, width: int) -> list[Line]:
     if len(changes) > 3:
         lines.append(Line(f"   … and {len(changes) - 3} more files", "warn"))
     if changes:
-        lines.append(Line("   going on needs a reason, which is recorded", "dim"))
+        lines += [Line("   going on needs a reason, which is recorded", "dim"), Line()]
     return lines
 
 

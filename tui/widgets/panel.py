@@ -2,8 +2,8 @@
 
 from .detail import detail_lines
 from .line import Line
-from .outline import Key
 from .mending import awaited_lines, change_lines, doubt_lines
+from .outline import Key
 from .step import step_lines
 from .summary import done_lines, failure_lines, reopened_lines, rolled_back_lines
 from .view import View
@@ -17,22 +17,22 @@ def panel_lines(view: View, selected: Key | None, width: int, height: int) -> li
     away = awaited_lines(view, width)
     if view.script is not None or view.running_verification is not None or view.state.repairing is not None:
         return [*away, *step_lines(view, width, max(3, height - len(away)))]
-    summary = [] if view.chosen else _summary(view, width)
+    summary = [] if view.chosen else _summary(view, selected, width, height)
     shown = summary or detail_lines(view, selected, width)
     return [*away, *([] if view.chosen or view.state.watched is not None else change_lines(view, width)), *shown]
 
 
 def summed_up(view: View) -> bool:
     """There is something to say of the whole run, which a look at a single line hides."""
-    return view.script is None and view.state.opened is not None and bool(_summary(view, 80))
+    return view.script is None and view.state.opened is not None and bool(_summary(view, None, 80, 20))
 
 
-def _summary(view: View, width: int) -> list[Line]:
+def _summary(view: View, selected: Key | None, width: int, height: int) -> list[Line]:
     state = view.state
     if state.watched is not None:
-        return watch_lines(view, width)
+        return watch_lines(view, width, height)
     if state.next_act().kind == "resolve" or any(s.status == "in_doubt" for s in state.steps):
-        return doubt_lines(view, width)
+        return doubt_lines(view, width, height)
     if state.script is not None and state.script.phase == "failed" and view.before is None:
         return failure_lines(view, state.script, width)
     if state.rollback is not None and state.rollback_ok is not None:
@@ -40,5 +40,5 @@ def _summary(view: View, width: int) -> list[Line]:
     if view.before is not None and view.before.window_opened_at is not None:
         return reopened_lines(view, width)
     if state.next_act().kind == "finished":
-        return done_lines(view, width)
+        return done_lines(view, selected.id if selected is not None else None, width)
     return []

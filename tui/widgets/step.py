@@ -155,6 +155,7 @@ def statement_lines(view: View, script_id: str, script: ScriptState | None, widt
     finished = {f.index: f for f in script.finished} if script is not None else {}
     current = script.statement if script is not None and script.active and script.phase == "running" else None
     count = script.started.statements if script is not None else len(tags)
+    before = _done_before(view, script_id)
     digits = len(str(count))
     lines = []
     for index in range(1, count + 1):
@@ -164,6 +165,8 @@ def statement_lines(view: View, script_id: str, script: ScriptState | None, widt
             sign, role, right = "✓", "good", duration(done.seconds)
             if done.rows is not None:
                 right = f"{counted(done.rows, 'row')}   {right:>8}"
+        elif index <= before:
+            sign, role, right = "✓", "good", "before"
         elif current is not None and current.index == index:
             sign, role, right, tag = "▶", "us", "", tag or current.tag
         elif script is not None and script.phase == "failed" and index == _broken(script):
@@ -173,6 +176,15 @@ def statement_lines(view: View, script_id: str, script: ScriptState | None, widt
         left = Line("   ").add(sign, role).add(f" {index:>{digits}} {tag}", "dim" if role == "dim" else "")  # type: ignore[arg-type]
         lines.append(spread(left, Line(f"{right} ", "dim"), width))
     return lines
+
+
+def _done_before(view: View, step_id: str) -> int:
+    """So many statements of the step an earlier try committed; of its way back none are told."""
+    step = next((s for s in view.state.steps if s.plan.id == step_id), None)
+    if step is None or step.plan.transaction or _is_back(view, step_id):
+        return 0
+    rows = view.state.ledger.steps if view.state.ledger is not None else ()
+    return 0 if any(row.undoing for row in rows if row.step == step_id) else step.completed or 0
 
 
 def _broken(script: ScriptState) -> int | None:

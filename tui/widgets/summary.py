@@ -1,15 +1,16 @@
-"""What the console says when something has come to an end: done, failed, rolled back, opened again, in doubt."""
+"""What the console says when something has come to an end: done, failed, rolled back, opened again."""
 
 from tui.engine.state import RunState, ScriptState, StepStatus, VerificationStatus
 
-from .line import Line, join, wrap
+from .line import Line, join, spread, wrap
+from .mending import accepted_lines, leftover_lines
 from .sql import sql_lines
 from .view import STEP_SIGNS, View
 from .words import clock, counted, duration, listed, running
 
 
-def done_lines(view: View, width: int) -> list[Line]:
-    """All steps are applied and verified."""
+def done_lines(view: View, selected: str | None, width: int) -> list[Line]:
+    """All steps are applied and verified. ``selected``: the checklist line that the cursor is on."""
     state = view.state
     assert state.opened is not None
     total = sum(s.seconds or 0.0 for s in state.steps)
@@ -26,7 +27,8 @@ def done_lines(view: View, width: int) -> list[Line]:
     facts.append(_window_used(view))
     lines = [Line(), head.cut(width), Line("   ").extend(join(facts, " · ")).cut(width), Line()]
     lines += _waits(state, width)
-    lines += _to_do(state, width)
+    lines += accepted_lines(view, width)
+    lines += _to_do(state, selected, width)
     if any(s.plan.untested for s in state.steps):
         names = listed(tuple(s.plan.id for s in state.steps if s.plan.untested))
         lines += [Line(), Line(f"   untested: {names}", "bad").cut(width)]
@@ -64,12 +66,14 @@ def _waits(state: RunState, width: int) -> list[Line]:
     return lines
 
 
-def _to_do(state: RunState, width: int) -> list[Line]:
+def _to_do(state: RunState, selected: str | None, width: int) -> list[Line]:
     open_items = [i for i in state.items if i.plan.phase == "after" and not i.done]
     if not open_items:
         return []
     lines = [Line(), Line(f"   still to do after the window: {len(open_items)}", "strong")]
-    lines += [Line("     ○ ", "dim").add(item.plan.title).cut(width) for item in open_items[:12]]
+    for item in open_items[:12]:
+        tick = Line("space ticks it ", "dim") if item.plan.id == selected else Line()
+        lines.append(spread(Line("     ○ ", "dim").add(item.plan.title), tick, width))
     if len(open_items) > 12:
         lines.append(Line(f"     … {len(open_items) - 12} more", "dim"))
     return lines
@@ -126,11 +130,18 @@ def failure_lines(view: View, script: ScriptState, width: int) -> list[Line]:
         lines += wrap(failure.message, width - 2, indent="   ", limit=8)
     else:
         lines += wrap(f"ERROR {error.sqlstate}: {error.message}", width - 2, "bad", indent="   ", limit=8)
-        for word, text in (("detail", error.detail), ("hint", error.hint), ("context", error.context)):
-            if text:
-                lines += wrap(f"{word}: {text}", width - 2, indent="   ", limit=6)
+        said = [(word, text) for word, text in (("detail", error.detail), ("hint", error.hint)) if text]
+        for word, text in said:
+            lines += wrap(f"{word}: {text}", width - 2, indent="   ", limit=6)
+        if failure.advice and failure.advice != error.message:
+            lines += wrap(failure.advice, width - 2, "strong", indent="   ", limit=6)
+        if error.context:
+            lines += wrap(f"context: {error.context}", width - 2, "dim", indent="   ", limit=6)
+    step = next((s for s in view.state.steps if s.plan.id in failure.steps and s.repair), None)
+    if step is not None:
+        lines += [Line(), *leftover_lines(step, width)]
     statement = script.statement
-    if statement is not None:
+    if statement is not None and script.batch is None:
         line = error.line if error is not None and error.line is not None else statement.line
         where = f"statement {statement.index} of {script.started.statements}, "
         where += f"line {line} of {_file(view, script)}"
@@ -162,8 +173,10 @@ def _holds(view: View, width: int) -> list[Line]:
             case "rolled_back":
                 lines.append(Line(f"   nothing of {failure.script} is in the database", "strong"))
             case "partial":
-                text = f"{counted(failure.completed, 'statement')} of {failure.script} stayed in the database"
-                lines.append(Line(f"   {text}", "bad"))
+                text = f"{counted(failure.completed, view.in_pieces)} of {failure.script} stayed in the database"
+                if state.script is not None and state.script.batch is not None:
+                    text += f", {counted(state.script.batch.done, 'row')}; going on begins behind them"
+                lines += wrap(text, width - 2, "bad" if view.in_pieces == "statement" else "warn", indent="   ")
             case "in_doubt":
                 lines.append(Line(f"   {failure.script} is in doubt: its COMMIT had no answer", "bad"))
     applied = state.applied
@@ -202,41 +215,17 @@ def reopened_lines(view: View, width: int) -> list[Line]:
             case StepStatus.ROLLED_BACK:
                 line.add("rolled back")
             case StepStatus.FAILED:
-                line.add("failed before; nothing of it stayed" if step.plan.transaction else "failed before")
+                line.add(step.message or "failed before; nothing of it stayed")
+            case StepStatus.RUNNING:
+                line.add("still runs in another session", "us")
             case _:
                 line.add("in doubt", "bad")
         lines.append(line.cut(width))
+        lines += leftover_lines(step, width, indent="       ")
+    lines += accepted_lines(view, width)
     ends = state.window_ends_at
     if ends is not None:
         left = (ends - view.now).total_seconds()
         said = f"has {running(left)} left" if left > 0 else f"is over since {clock(ends)}"
         lines.append(Line(f" The window is open since {clock(state.window_opened_at)} and {said}.").cut(width))
-    return lines
-
-
-def doubt_lines(view: View, width: int) -> list[Line]:
-    """A COMMIT was sent and its answer never came: what to look at."""
-    state = view.state
-    lines = [Line()]
-    for step in state.steps:
-        if step.status is not StepStatus.IN_DOUBT:
-            continue
-        lines.append(Line(" ? ", "bad").add(f"{step.plan.id} {step.plan.title} is in doubt", "bad").cut(width))
-        lines += wrap(step.message or "COMMIT was sent and its answer is not known", width - 2, indent="   ", limit=6)
-        intent = state.intents.get(step.plan.id)
-        if intent is not None:
-            ask = f"SELECT pg_xact_status('{intent.transaction_id}');"
-            lines += [
-                Line(),
-                Line("   the server knows what became of it, ask it with psql:"),
-                Line(f"     {ask}", "strong"),
-            ]
-        lines += [
-            Line(),
-            *wrap(
-                "Close this console and open the runbook again: it asks the ledger before it goes on.",
-                width,
-                indent="   ",
-            ),
-        ]
     return lines

@@ -27,22 +27,23 @@ def gone_words(holder: Holder | None) -> str:
     return f"{who}: enter takes the run in hand"
 
 
-def watch_lines(view: View, width: int) -> list[Line]:
+def watch_lines(view: View, width: int, height: int) -> list[Line]:
     """What is known from here: the holder's session, its script's, and the ledger."""
     watched = view.state.watched
     assert watched is not None
-    lines = [Line()]
+    gap = [Line()] if height > 10 else []
+    lines = [*gap]
     if watched.holder is not None:
         lines += wrap(f"{holder_words(watched.holder)} — you watch", width - 1, "strong", indent=" ")
     else:
         lines += wrap(gone_words(view.holder), width - 1, "warn", indent=" ")
-    lines += [Line(), *_script(view, width)]
+    lines += [*gap, *_script(view, width), *gap]
     for step in view.state.steps:
         if step.status is StepStatus.RUNNING:
             lines.append(_under_way(view, step.plan.id, width))
     who = named(watched.holder or view.holder)
     text = "The list shows the steps as the ledger has them, live; checklist, window and verifications "
-    text += f"are known where {who} works" if watched.holder is not None else "come with taking it in hand"
+    text += f"are in {who}'s console" if watched.holder is not None else "come with taking it in hand"
     return [*lines, Line(), *wrap(text, width - 1, "dim", indent=" ")]
 
 
@@ -54,19 +55,22 @@ def _script(view: View, width: int) -> list[Line]:
     session = next((s for s in view.sample.sessions if s.pid == pid), None) if view.sample is not None else None
     if session is None:
         return [Line(f" session {pid} runs a script of it", "us")]
+    if session.state == "idle":
+        return [Line(f" session {pid} ran a script of it and is idle", "dim")]
     tree = view.sample.tree if view.sample is not None else None
     wants = tree.our_wants if tree is not None and tree.our_pid == pid and tree.waiting_for_lock else None
+    status = Line("◷ waits for a lock ", "warn") if wants else Line("▶ running ", "us")
     return [
-        spread(_doing(session), Line("◷ waits for a lock " if wants else "▶ running ", "warn" if wants else "us"), width)
-        if session.state != "idle"
-        else Line(f" session {pid} ran a script of it and is idle", "dim"),
+        spread(_doing(session), status, width),
         *sql_lines(session.query, width, most=6, indent="   "),
         *([Line("   waits for ", "warn").add(wants, "strong").cut(width)] if wants else []),
     ]
 
 
 def _doing(session: Session) -> Line:
-    return Line(f" session {session.pid} runs a script of it").add(f"   {running(session.transaction_seconds)}", "strong")
+    return Line(f" session {session.pid} runs a script of it").add(
+        f"   {running(session.transaction_seconds)}", "strong"
+    )
 
 
 def _under_way(view: View, step_id: str, width: int) -> Line:

@@ -79,7 +79,7 @@ def grouped(text: str) -> str:
     """What a check expected or found, long whole numbers with their thousands apart: ``between 1 and 1 000 000``."""
     if _LONG_NUMBERS.fullmatch(text) is None:
         return text
-    return re.sub(r"(?<![\d.])\d{5,15}(?![\d.])", lambda digits: number(int(digits[0])), text)
+    return re.sub(r"(?<![\d.])\d{5,15}(?!\d)", lambda digits: number(int(digits[0])), text)
 
 
 def counted(count: int, noun: str) -> str:

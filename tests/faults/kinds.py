@@ -208,7 +208,7 @@ KINDS: dict[str, Kind] = {
             "in_statement": At(_RAISE, "passed"),
             "between": At("DROP INDEX"),
             "commit_before": At("^COMMIT", "before", (_RAISE,)),
-            "commit_after": At("^COMMIT", "after", (_RAISE,)),
+            "commit_after": At("DROP INDEX", "after"),
             "after": At("DELETE FROM trail WHERE n = 1", "before"),
         },
         keys="transaction = false",

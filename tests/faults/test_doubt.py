@@ -154,7 +154,7 @@ async def applied_to_the_end(book: Path, database: str) -> list[str]:
 def test_where_nobody_can_know_a_human_settles_it(
     book: Path, database: str, applied: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The ledger is dropped after two steps: the journal alone knows of them, and a restored database looks the same."""
+    """The ledger is dropped after two steps: the journal alone knows of them. A restored database looks the same."""
     assert asyncio.run(applied_to_the_end(book, database)) == ["pending", "pending"]
     execute(database, "DROP SCHEMA lockstep CASCADE")
     if not applied:

@@ -18,8 +18,6 @@ from .turn import Turn
 
 _Answer = TypeVar("_Answer")
 _LOOK_EVERY = 0.2
-_ENDS_WITHIN = 5.0
-"""Seconds that a script of a dead console is waited for before we say that it is still under way."""
 
 
 class Grip:
@@ -183,8 +181,8 @@ class Grip:
         commit = None
         if intent is not None:
             commit = await self._end_of(intent)
-        under_way = await self._end_of_others()
         session = self.connections.runner
+        under_way = await reading.script_of_others(session, self._runbook.slug, lambda: self.stopping)
         async for fact in reading.facts(session, self._runbook, intent, commit, under_way):
             await self._recorder.record(fact)
             if isinstance(fact, e.LedgerRead):
@@ -197,17 +195,6 @@ class Grip:
             status = await reading.commit_status(self.connections.runner, intent)
             if status != "in progress" or self.stopping:
                 return status
-            await asyncio.sleep(_LOOK_EVERY)
-
-    async def _end_of_others(self) -> int | None:
-        """The session of a console that died and whose script the server has not noticed yet."""
-        until = asyncio.get_running_loop().time() + _ENDS_WITHIN
-        while True:
-            pid = await reading.script_runner(self.connections.runner, self.signature.runbook)
-            if pid is None or pid == self.connections.runner.backend_pid:
-                return None
-            if self.stopping or asyncio.get_running_loop().time() > until:
-                return pid
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _tell_changes(self, fact: e.LedgerRead) -> None:

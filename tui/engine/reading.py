@@ -1,6 +1,7 @@
 """What the database says of a run: ledger, commit log and catalog, as events. Changes nothing."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from tui.postgres.queries import load
@@ -12,6 +13,8 @@ from . import events as e
 from . import ledger, remains
 from .connections import LOCK_SPACE
 
+_LOOK_EVERY = 0.2
+_ENDS_WITHIN = 5.0
 _KNOWN: dict[str | None, e.CommitStatus] = {
     "committed": "committed",
     "aborted": "aborted",
@@ -34,6 +37,19 @@ async def script_runner(session: PgSession, runbook: str) -> int | None:
     """The session that runs a script of this runbook, if there is one."""
     answer = await session.query(load("operator/script_runner"), {"space": LOCK_SPACE + 1, "runbook": runbook})
     return int(answer.rows[0][0] or 0) if answer.rows else None
+
+
+async def script_of_others(session: PgSession, runbook: str, stopping: Callable[[], bool]) -> int | None:
+    """The session of a console that died and whose script the server has not noticed yet; waited for a few seconds."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _ENDS_WITHIN
+    while True:
+        pid = await script_runner(session, runbook)
+        if pid is None or pid == session.backend_pid:
+            return None
+        if stopping() or loop.time() > until:
+            return pid
+        await asyncio.sleep(_LOOK_EVERY)
 
 
 async def facts(

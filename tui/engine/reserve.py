@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 SIZE = 1 << 20
-"""Bytes kept: some 3,000 events of 300 bytes. An act has about four a statement and try, and at most two hundred
-notices of a talkative statement; the whole night of the shipped runbook, every retry included, is 40 kB."""
+"""Bytes kept: some 3,000 events of 300 bytes. An act has about four a statement and try, and at most 200 notices
+a statement; the whole night of the shipped runbook, every retry included, is 40 kB."""
 
 _PIECE = 1 << 16
 

@@ -54,7 +54,7 @@ class StepState:
 
     ``completed`` is set where a script that is not one transaction stopped: so many of its statements, or chunks of a
     batch, are in the database. ``remains``: what a statement outside a transaction left behind. ``lost``: the journal
-    knows of the step and the ledger, which is gone, does not.
+    knows of the step and the ledger, which is gone, does not. ``undoing``: it is the way back that stopped.
     """
 
     plan: e.PlannedStep
@@ -66,6 +66,7 @@ class StepState:
     completed: int | None = None
     remains: e.Remains | None = None
     lost: bool = False
+    undoing: bool = False
 
     @property
     def repair(self) -> tuple[str, ...]:
@@ -75,7 +76,8 @@ class StepState:
     @property
     def present(self) -> bool:
         """The database holds something of it, whole or in part."""
-        return self.status is StepStatus.APPLIED or bool(self.completed) or bool(self.repair)
+        # A way back that stopped leaves something of the step, however little of it was done.
+        return self.status is StepStatus.APPLIED or bool(self.completed) or bool(self.repair) or self.undoing
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,9 +270,8 @@ def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
     status = StepStatus.APPLIED if forward else StepStatus.ROLLED_BACK
     steps, verifications = state.steps, state.verifications
     for step in event.steps:
-        steps = _swap(
-            steps, step, status=status, seconds=event.seconds, at=event.at, message="", completed=None, remains=None
-        )
+        stands = {"status": status, "seconds": event.seconds, "at": event.at, "message": ""}
+        steps = _swap(steps, step, **stands, completed=None, remains=None, undoing=False)
     touched = {*event.steps, "end", "back"}
     verifications = tuple(_reset(v) if v.plan.after in touched else v for v in verifications)
     script = state.script and replace(state.script, phase="done", seconds=event.seconds)
@@ -288,11 +287,11 @@ def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
 
 
 def _script_failed(state: RunState, event: e.ScriptFailed) -> RunState:
-    completed = None
+    completed, undoing = None, False
     if event.outcome == "in_doubt":
         status = StepStatus.IN_DOUBT
     elif event.outcome == "partial":
-        status, completed = StepStatus.FAILED, event.completed
+        status, completed, undoing = StepStatus.FAILED, event.completed, event.direction == "back"
     elif event.direction == "forward":
         # A cancelled step that left nothing behind is simply to come again.
         status = StepStatus.PENDING if event.reason == "cancelled" else StepStatus.FAILED
@@ -300,7 +299,8 @@ def _script_failed(state: RunState, event: e.ScriptFailed) -> RunState:
         status = StepStatus.APPLIED
     steps = state.steps
     for step in event.steps:
-        steps = _swap(steps, step, status=status, at=event.at, message=event.message, completed=completed)
+        stands = {"status": status, "at": event.at, "message": event.message}
+        steps = _swap(steps, step, **stands, completed=completed, undoing=undoing)
     script = state.script and replace(state.script, phase="failed", failure=event)
     return replace(state, steps=steps, script=script)
 

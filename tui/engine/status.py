@@ -28,8 +28,8 @@ async def look(runbook: Runbook, dsn: Dsn) -> RunState:
         intent = state.unanswered_commit
         state = state.apply(opening(runbook, run, target, operator, ""))
         commit = await reading.commit_status(session, intent) if intent is not None else None
-        under_way = await reading.script_runner(session, runbook.slug)
         holder = await holder_of(session, runbook.slug)
+        under_way = await reading.script_of_others(session, runbook.slug, lambda: holder is not None)
         if holder is not None:
             state = state.apply(e.RunWatched(e.now(), holder, under_way))
         async for fact in reading.facts(session, runbook, intent, commit, under_way):

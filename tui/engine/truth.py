@@ -19,20 +19,18 @@ def by_ledger(steps: _Steps, event: e.LedgerRead) -> _Steps:
 
 def _by_row(step: StepState, row: e.LedgerStep, under_way: int | None) -> StepState:
     if row.completed is not None and under_way is not None:
-        return _stands(step, StepStatus.RUNNING, f"session {under_way} runs it", row.completed)
+        return _stands(step, StepStatus.RUNNING, f"session {under_way} runs it", row.completed, undoing=row.undoing)
     if row.completed is not None:
         what = "chunks" if row.position is not None else f"of {step.plan.statements} statements"
         stopped = f"stopped after {row.completed} {what}"
         if row.undoing:
             stopped = f"its way back stopped after {row.completed} statements"
-        # A way back that stopped half-way leaves something of the step, however little of it was done.
-        completed = max(1, row.completed) if row.undoing else row.completed
-        return _stands(step, StepStatus.FAILED, step.message or stopped, completed)
+        return _stands(step, StepStatus.FAILED, step.message or stopped, row.completed, undoing=row.undoing)
     if row.applied:
         step = _stands(step, StepStatus.APPLIED)
     elif row.settled:
         return _stands(step, StepStatus.PENDING)
-    elif step.status is StepStatus.FAILED and not step.completed:
+    elif step.status is StepStatus.FAILED and not step.completed and not step.undoing:
         return step
     else:
         step = _stands(step, StepStatus.ROLLED_BACK)
@@ -88,8 +86,12 @@ def _by_remains(step: StepState, event: e.RemainsFound) -> StepState:
     kept = found if found.outcome in ("leftover", "unknown") else None
     message = f"stopped at statement {event.statement}: {found.what}"
     status = StepStatus.IN_DOUBT if unknown else StepStatus.FAILED
-    return replace(_stands(step, status, message, completed), remains=kept)
+    return replace(_stands(step, status, message, completed, undoing=step.undoing), remains=kept)
 
 
-def _stands(step: StepState, status: StepStatus, message: str = "", completed: int | None = None) -> StepState:
-    return replace(step, status=status, message=message, completed=completed, remains=None, lost=False)
+def _stands(
+    step: StepState, status: StepStatus, message: str = "", completed: int | None = None, *, undoing: bool = False
+) -> StepState:
+    return replace(
+        step, status=status, message=message, completed=completed, remains=None, lost=False, undoing=undoing
+    )

@@ -133,7 +133,7 @@ class Work:
             script.sql,
             script.transaction,
             rollback.patience(self._runbook, script),
-            skip=(row.completed or 0) if row is not None and half else 0,
+            skip=(self._state.step(script.undoes[0]).completed or 0) if half else 0,
             repair=_statements(script.repair),
         )
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import codecs
-import os
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from psycopg import errors
 from . import decode
 from .queries import load
 from .rows import MONITOR, Counters, Look, Source, safe
-from .session import CannotConnect, Dsn, connect
+from .session import CannotConnect, Dsn, connect, hang_up
 
 APPLICATION_NAME = "lockstep monitor"
 OPTIONS = {
@@ -85,9 +83,8 @@ class Monitor:
 
     def hang_up(self) -> None:
         """Breaks the connection under a look that is under way, which then ends at once."""
-        if self._connection is not None and not self._connection.closed:
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as line:
-                line.shutdown(socket.SHUT_RDWR)
+        if self._connection is not None:
+            hang_up(self._connection)
 
     @property
     def connected(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg import conninfo
@@ -140,6 +140,13 @@ async def connect(
     return connection
 
 
+def hang_up(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Shuts the connection's line in both directions; whoever waits on it hears of it at once."""
+    if not connection.closed:
+        with socket.socket(fileno=os.dup(connection.fileno())) as line, suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+
+
 class PgSession:
     """One connection that runs statements one at a time and tells their failures in our own terms."""
 
@@ -270,9 +277,7 @@ class PgSession:
 
     def hang_up(self) -> None:
         """Breaks the connection under a statement that is under way, which then ends at once by ConnectionLost."""
-        if not self._connection.closed:
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as line, suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+        hang_up(self._connection)
 
     async def close(self) -> None:
         await self._connection.close()

@@ -103,6 +103,8 @@ def _step(view: View, step: StepState, width: int) -> list[Line]:
     status = Line(f"{sign} {STEP_WORDS[step.status]} ", role)
     lines = [spread(Line(f" {step.plan.id}  {step.plan.title}", "strong"), status, width)]
     how = "one transaction" if step.plan.transaction else "statement by statement, each commits"
+    if view.runbook is not None and any(s.batch for s in view.runbook.steps if s.id == step.plan.id):
+        how = "in chunks of rows, each commits"
     facts = [f"{counted(step.plan.statements, 'statement')}, {how}"]
     if step.plan.expected:
         facts.append(f"expected {expected(step.plan.expected)}")

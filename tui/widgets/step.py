@@ -51,7 +51,7 @@ def _figures(view: View, script: ScriptState, width: int) -> Line:
         left.add("gives way", "warn")
     elif script.batch is not None:
         # Its commits are too many and too short to be told one by one.
-        left.add(f"chunk {number(chunk_in_hand(view, script, script.batch))} of {counted(script.batch.size, 'row')}")
+        left.add(f"chunk {number(chunk_in_hand(view, script, script.batch))} ({counted(script.batch.size, 'row')})")
     elif script.phase == "committing":
         left.add("commits", "us")
     elif script.statement is not None:

@@ -173,7 +173,8 @@ def _holds(view: View, width: int) -> list[Line]:
             case "rolled_back":
                 lines.append(Line(f"   nothing of {failure.script} is in the database", "strong"))
             case "partial":
-                text = f"{counted(failure.completed, view.in_pieces)} of {failure.script} stayed in the database"
+                of = f"step {failure.script}" if failure.direction == "forward" else f"the way back {failure.script}"
+                text = f"{counted(failure.completed, view.in_pieces)} of {of} stayed in the database"
                 if state.script is not None and state.script.batch is not None:
                     text += f", {counted(state.script.batch.done, 'row')}; going on begins behind them"
                 lines += wrap(text, width - 2, "bad" if view.in_pieces == "statement" else "warn", indent="   ")

@@ -218,7 +218,9 @@ class LockstepApp(App[int]):
         self._signalled(signal.SIGHUP)
 
     def _signalled(self, number: signal.Signals) -> None:
+        # A closed terminal is told twice: by its signal and by its driver.
         if not self._leaving:
+            self._leaving = True
             self.run_worker(self._leave(number.name, 128 + number), group="signal-leave", exit_on_error=False)
 
     async def _leave(self, reason: str, code: int | None) -> None:
@@ -229,7 +231,7 @@ class LockstepApp(App[int]):
         self._leaving = True
         try:
             async with asyncio.timeout(_CLOSES_WITHIN):
-                await self.engine.close(reason, code if code is not None else self._exit_code)
+                await self.engine.close(reason, code)
         except TimeoutError:
             self.console_screen.say("the server does not answer: left without its word", bad=True)
         except Exception as failure:

@@ -32,4 +32,15 @@ CREATE TABLE IF NOT EXISTS lockstep.act (
     recorded_at     timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+-- What a colleague on another machine must know besides: ticks, window, baselines, verdicts, as the events that told them.
+CREATE TABLE IF NOT EXISTS lockstep.event (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run     text NOT NULL,
+    runbook text NOT NULL,
+    at      timestamptz NOT NULL,
+    event   json NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS event_runbook_id_idx ON lockstep.event (runbook, id);
+
 CREATE INDEX IF NOT EXISTS act_runbook_step_id_idx ON lockstep.act (runbook, step, id);

@@ -1,8 +1,7 @@
--- Whether this role may read and write the ledger that is there, asked so that nothing is refused; no row: there is none.
-SELECT coalesce(
-    has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT'),
-    true
+-- Whether this role may read and write the ledger that is there, asked so that nothing is refused; null: there is none.
+SELECT bool_and(
+    has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
 )
 FROM pg_catalog.pg_namespace AS n
-LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'act'
+JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname IN ('act', 'event')
 WHERE n.nspname = 'lockstep'

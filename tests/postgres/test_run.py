@@ -852,7 +852,7 @@ async def test_the_journal_is_private_and_knows_no_password(tmp_path: Path, data
     assert "s3cret-word" not in repr(live.run.__dict__)
 
 
-async def test_a_lost_journal_leaves_the_ledger(tmp_path: Path, database: str) -> None:
+async def test_a_lost_journal_leaves_the_ledger_and_what_was_shared(tmp_path: Path, database: str) -> None:
     book = write(tmp_path, STEPS, BACK, more=thing("a"))
     async with opened(book, database) as live:
         await live.run.tick("a", True)
@@ -863,9 +863,9 @@ async def test_a_lost_journal_leaves_the_ledger(tmp_path: Path, database: str) -
     async with opened(book, database) as again:
         assert statuses(again) == ["applied", "applied", "pending"]
         assert again.state.step("1").operator == "dba1"
-        assert again.state.window_opened_at is None
-        assert not again.state.item("a").done
-        await again.run.tick("a", True)
+        # What the database was told of the run is there as well.
+        assert again.state.window_opened_at == live.state.window_opened_at
+        assert again.state.item("a").done
         assert await again.to_end() == 0
         await again.run.roll_back(again.run.plan_rollback(None))
         assert again.state.rolled_back

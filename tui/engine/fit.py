@@ -32,7 +32,7 @@ async def misfits(session: PgSession, server: Server, runbook: Runbook) -> list[
 
 async def _ledger(session: PgSession, server: Server) -> list[str]:
     rights = await session.query(load("ledger/rights"))
-    if not rights.rows:
+    if rights.rows[0][0] is None:
         if await _true(session, "SELECT has_database_privilege(current_database(), 'CREATE')"):
             return []
         return [
@@ -41,10 +41,8 @@ async def _ledger(session: PgSession, server: Server) -> list[str]:
         ]
     if rights.rows[0][0] == "t":
         return []
-    return [
-        f"role {server.user} may not read and write the ledger: "
-        f"GRANT USAGE ON SCHEMA lockstep TO {server.user}; GRANT SELECT, INSERT ON lockstep.act TO {server.user}"
-    ]
+    grants = "GRANT USAGE ON SCHEMA lockstep TO {0}; GRANT SELECT, INSERT ON lockstep.act, lockstep.event TO {0}"
+    return [f"role {server.user} may not read and write the ledger: {grants.format(server.user)}"]
 
 
 async def _true(session: PgSession, query: str) -> bool:

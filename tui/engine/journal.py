@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import re
 import resource
 import secrets
 import threading
@@ -16,6 +17,8 @@ from tui.paths import state_root
 from . import reserve
 from .events import Event, RunOpened, Target, from_json, to_json
 from .reserve import Reserve
+
+_RUN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 
 
 class JournalFailed(Exception):
@@ -186,14 +189,23 @@ def stored_runs() -> list[StoredRun]:
 
 def newest_run(runbook: str, target: Target) -> StoredRun | None:
     """The last run of this runbook on this very database."""
-    for stored in stored_runs():
-        there = stored.opened.target
-        same_server = (
-            there.system_identifier == target.system_identifier
-            if target.system_identifier is not None
-            else (there.host, there.port) == (target.host, target.port)
-        )
-        same_database = there.database == target.database and there.database_oid == target.database_oid
-        if stored.opened.runbook == runbook and same_database and same_server:
-            return stored
-    return None
+    return next((stored for stored in stored_runs() if is_of(stored.opened, runbook, target)), None)
+
+
+def is_of(opened: RunOpened, runbook: str, target: Target) -> bool:
+    """Whether this opening was of this runbook on this very database."""
+    there = opened.target
+    same_server = (
+        there.system_identifier == target.system_identifier
+        if target.system_identifier is not None
+        else (there.host, there.port) == (target.host, target.port)
+    )
+    same_database = there.database == target.database and there.database_oid == target.database_oid
+    return opened.runbook == runbook and same_database and same_server
+
+
+def path_of(run: str, runbook: str) -> Path:
+    """Where the journal of this run lies on this machine. ValueError where this is no run's id."""
+    if not _RUN.fullmatch(run):
+        raise ValueError(f"{run!r} is no run's id")
+    return runs_directory() / f"{run}-{runbook}.jsonl"

@@ -2,15 +2,33 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tui.postgres.rows import without_passwords
 
 from . import events as e
-from .journal import Journal, new_run_id, newest_run, read, runs_directory
+from .journal import Journal, new_run_id, newest_run, path_of, read
 from .state import RunState, fold
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRun:
+    """A run as the database knows it: what a colleague on another machine recorded of it."""
+
+    run: str
+    events: tuple[e.Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """``unanswered``: the COMMIT that an earlier console on this machine sent and heard no answer to."""
+
+    run: str
+    unanswered: e.CommitIntended | None
+    known: tuple[e.Event, ...]
+
 
 Listener = Callable[[e.Event, RunState], None]
 
@@ -33,24 +51,22 @@ class Recorder:
         """The journal's file, while it is open."""
         return self._journal.path if self._journal else None
 
-    def take_up(self, runbook: str, target: e.Target) -> str:
-        """Opens the newest journal of this runbook and database, or a new one; gives the run's id.
+    async def take_up(self, runbook: str, target: e.Target, shared: SharedRun | None, *, stands: bool) -> TakenUp:
+        """Opens the journal of the run that the database knows, else the newest on this machine, else a new one.
 
-        A run of which everything was taken back is over: the next one has its own ticks and its own window.
-        Raises JournalFailed.
+        What others recorded of it and this machine does not know is written into it. A run of which everything was
+        taken back is over: the next one has its own ticks and its own window. ``stands``: by the ledger, something is
+        applied. Raises JournalFailed.
         """
-        stored = newest_run(runbook, target)
-        if stored is not None:
-            state = fold(read(stored.path))
-            if not state.rolled_back:
-                self.state = state
-                self._journal = Journal(stored.path)
-                self._journal.open()
-                return stored.opened.run
-        run = new_run_id(e.now())
-        self._journal = Journal(runs_directory() / f"{run}-{runbook}.jsonl")
+        path, known, missing = _unfinished(runbook, target, shared, stands)
+        self._journal = Journal(path)
         self._journal.open()
-        return run
+        self.state = fold(known)
+        unanswered = self.state.unanswered_commit
+        for event in missing:
+            await self.record(event)
+        run = path.name.removesuffix(f"-{runbook}.jsonl")
+        return TakenUp(run, unanswered, tuple(known))
 
     async def ready(self) -> None:
         """Before an act begins: all that it will tell has room on the disk. Raises JournalFailed."""
@@ -81,6 +97,24 @@ class Recorder:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+
+
+def _unfinished(
+    runbook: str, target: e.Target, shared: SharedRun | None, stands: bool
+) -> tuple[Path, list[e.Event], list[e.Event]]:
+    """The journal to go on with, what is in it, and what others recorded besides."""
+    if shared is not None:
+        path = path_of(shared.run, runbook)
+        known = read(path) if path.exists() else []
+        missing = [event for event in shared.events if event not in known]
+        if stands or fold([*known, *missing]).rollback_ok is not True:
+            return path, known, missing
+    stored = newest_run(runbook, target)
+    if stored is not None and (shared is None or stored.opened.run > shared.run):
+        known = read(stored.path)
+        if stands or fold(known).rollback_ok is not True:
+            return stored.path, known, []
+    return path_of(new_run_id(e.now()), runbook), [], []
 
 
 def _clean(value: Any) -> Any:

@@ -5,6 +5,7 @@ import getpass
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from tui.runbook.meaning import runbook_meaning
 from tui.runbook.model import Runbook
 
 from . import events as e
-from . import ledger, operator, rollback
+from . import ledger, operator, rollback, shared
 from .connections import Connections, OtherOperator, WrongTarget
 from .fit import misfits
 from .grip import Grip
@@ -24,6 +25,7 @@ from .recorder import Recorder
 from .rollback import RollbackPlan
 from .sample import Sample
 from .sampler import Sampler
+from .shared import Shared
 from .state import RunState
 from .watching import Watch
 from .work import GateClosed, Work
@@ -51,6 +53,7 @@ class Run:
         self._recorder.subscribe(self._heed)
         self._connections: Connections | None = None
         self._watch: Watch | None = None
+        self._shared: Shared | None = None
         self._grip: Grip | None = None
         self._sampler: Sampler | None = None
         self._sampling: asyncio.Task[None] | None = None
@@ -155,9 +158,11 @@ class Run:
         return target_of(self.runbook, server, asked=self._asked_production)
 
     async def _take_in_hand(self, connections: Connections, target: e.Target) -> None:
-        run = self._recorder.take_up(self.runbook.slug, target)
-        # The COMMIT that an earlier console sent and heard no answer to, if there is one.
-        unanswered = self.state.unanswered_commit
+        known = await shared.read(connections.runner, self.runbook.slug, target)
+        rows = await ledger.read(connections.runner, self.runbook.slug)
+        stands = any(row.applied or row.completed is not None for row in rows)
+        taken = await self._recorder.take_up(self.runbook.slug, target, known, stands=stands)
+        run = taken.run
         signature = ledger.Signature(
             run,
             self.runbook.slug,
@@ -166,9 +171,16 @@ class Run:
             self.runbook.toml_sha256,
             runbook_meaning(self.runbook),
         )
+        told = known.events if known is not None and known.run == run else ()
+        self._shared = Shared(
+            connections, run, self.runbook.slug, (event for event in taken.known if event not in told)
+        )
+        self._recorder.subscribe(self._shared.hear)
         await self.record(opening(self.runbook, run, target, self.operator, signature.client))
         self._grip = Grip(connections, self.runbook, signature, self._recorder, self._renewed)
-        await self._grip.read_ledger(unanswered)
+        await self._grip.read_ledger(taken.unanswered)
+        if self.state.ledger is not None and self.state.ledger.exists:
+            self._shared.begin()
         if self.state.rollback is not None and self.state.rollback_ok is None and not self.state.present:
             await self.record(e.RollbackFinished(e.now(), True))
         if not self.state.applied and self.state.under_way is None:
@@ -217,6 +229,9 @@ class Run:
             if self._recorder.path is not None and self.state.opened is not None:
                 code = self.state.exit_code if exit_code is None else exit_code
                 await self.record(e.RunClosed(e.now(), reason, code))
+            if self._shared is not None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._shared.end(), _CLOSES_WITHIN)
         finally:
             await self._let_go()
 
@@ -231,7 +246,7 @@ class Run:
         if self._connections is not None:
             await self._connections.close()
         self._recorder.close()
-        self._sampler = self._grip = self._watch = self._connections = None
+        self._sampler = self._grip = self._watch = self._connections = self._shared = None
 
     # Checklist and gates
 
@@ -362,7 +377,8 @@ class Run:
 
     @property
     def _work(self) -> Work:
-        return Work(self.runbook, self._held, self._recorder)
+        assert self._shared is not None
+        return Work(self.runbook, self._held, self._recorder, self._shared)
 
     @property
     def _held(self) -> Grip:

@@ -5,7 +5,7 @@ from tui.postgres.session import Dsn, PgSession
 from tui.runbook.model import Runbook
 
 from . import events as e
-from . import reading
+from . import reading, shared
 from .changes import changes, words
 from .connections import holder_of
 from .journal import newest_run, read
@@ -14,7 +14,7 @@ from .state import RunState, StepStatus, fold
 
 
 async def look(runbook: Runbook, dsn: Dsn) -> RunState:
-    """The run as this machine's journal tells it, set right by what the database says.
+    """The run as this machine's journal tells it, or the database where it knows more, set right by its ledger.
 
     Raises CannotConnect, JournalFailed.
     """
@@ -22,9 +22,13 @@ async def look(runbook: Runbook, dsn: Dsn) -> RunState:
         server = await session.server()
         target = target_of(runbook, server, asked=False)
         stored = newest_run(runbook.slug, target)
-        state = fold(read(stored.path)) if stored is not None else RunState()
+        known = await shared.read(session, runbook.slug, target)
+        run, state = "", RunState()
+        if stored is not None and (known is None or stored.opened.run >= known.run):
+            run, state = stored.opened.run, fold(read(stored.path))
+        elif known is not None:
+            run, state = known.run, fold(known.events)
         operator = state.operator or safe(server.user)
-        run = stored.opened.run if stored is not None else ""
         intent = state.unanswered_commit
         state = state.apply(opening(runbook, run, target, operator, ""))
         commit = await reading.commit_status(session, intent) if intent is not None else None

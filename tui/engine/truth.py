@@ -92,6 +92,4 @@ def _by_remains(step: StepState, event: e.RemainsFound) -> StepState:
 def _stands(
     step: StepState, status: StepStatus, message: str = "", completed: int | None = None, *, undoing: bool = False
 ) -> StepState:
-    return replace(
-        step, status=status, message=message, completed=completed, remains=None, lost=False, undoing=undoing
-    )
+    return replace(step, status=status, message=message, completed=completed, remains=None, lost=False, undoing=undoing)

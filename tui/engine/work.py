@@ -15,6 +15,7 @@ from .job import Job
 from .journal import JournalFailed
 from .recorder import Recorder
 from .rollback import RollbackPlan, RollbackScript
+from .shared import Shared
 from .state import NextAct, RunState, StepStatus, VerificationStatus
 
 
@@ -29,10 +30,11 @@ class GateClosed(Exception):
 class Work:
     """On one grip; everything that happens is recorded, and read back from the state that the records make."""
 
-    def __init__(self, runbook: Runbook, grip: Grip, recorder: Recorder) -> None:
+    def __init__(self, runbook: Runbook, grip: Grip, recorder: Recorder, shared: Shared) -> None:
         self._runbook = runbook
         self._grip = grip
         self._recorder = recorder
+        self._shared = shared
 
     @property
     def _state(self) -> RunState:
@@ -80,6 +82,9 @@ class Work:
     async def _run(self, job: Job) -> bool:
         # Only now: until something is to run, looking at a database leaves nothing in it.
         await self._grip.asked(ledger.create)
+        # What was ticked, and how it was before, is known to everybody before the first step changes it.
+        self._shared.begin()
+        await self._shared.flush()
         if self._grip.stopping:
             return False
         try:

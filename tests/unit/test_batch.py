@@ -204,3 +204,20 @@ def test_the_next_chunk_waits(seen: Sample | None, reason: str) -> None:
 
 def test_a_short_lag_shows_its_tenths() -> None:
     assert throttled(sample(replica("a", 0.74)), Safety(max_replica_lag=0.5), False) == "replica 0.7 s behind"
+
+
+def test_a_size_does_not_sink_where_the_time_is_not_the_rows() -> None:
+    """A chunk costs 100 ms however small it is, and the target is 50 ms: smaller chunks would only be slower."""
+    batch = Batch("t", ("id",), "true", size=1000, target=0.05)
+    size, before, sizes = 1000, None, []
+    for _ in range(50):
+        seconds = 0.1 + size * 0.00005
+        size, before = next_size(size, seconds, batch, before), (size, seconds)
+        sizes.append(size)
+    assert min(sizes) >= 500
+    # Where it is the rows', it comes down to the target.
+    size, before = 10000, None
+    for _ in range(20):
+        seconds = 0.002 + size * 0.0001
+        size, before = next_size(size, seconds, batch, before), (size, seconds)
+    assert 400 <= size <= 560

@@ -141,12 +141,17 @@ class Chunks:
         return {name or "": old or "" for name, old, _ in answer.rows}
 
 
-def next_size(size: int, seconds: float, batch: Batch) -> int:
+def next_size(size: int, seconds: float, batch: Batch, before: tuple[int, float] | None = None) -> int:
     """The size after a full chunk of ``size`` rows that took ``seconds``, aimed at ``batch.target``.
 
     Never more than the double, never less than the half, and from 1 to ``batch.max_size``. A chunk that was not full
-    says nothing of its size: keep it.
+    says nothing of its size: keep it. ``before``: size and seconds of the chunk before; where fewer rows took nearly as
+    long as more did, most of the time is not the rows', and still fewer would only make the whole slower.
     """
+    if before is not None and size < before[0] and seconds > batch.target:
+        proportional = before[1] * size / before[0]
+        if seconds > (before[1] + proportional) / 2:
+            return min(batch.max_size, before[0])
     factor = min(2.0, max(0.5, batch.target / seconds)) if seconds > 0 else 2.0
     return max(1, min(batch.max_size, max(round(size * factor), -(-size // 2))))
 

@@ -31,7 +31,7 @@ class Hand:
     """What all ways of running a script share; one try of one job at a time.
 
     ``completed``: so many statements or chunks are committed. ``position``: how far a batch came, ``size`` its next
-    chunk. ``committing``: COMMIT is on its way and nobody may cancel. ``exposed``: a statement outside a transaction
+    chunk, ``pace`` the size and seconds of its last full one. ``committing``: COMMIT is on its way and nobody may cancel. ``exposed``: a statement outside a transaction
     is on its way, of which a lost connection tells nothing.
     """
 
@@ -46,6 +46,7 @@ class Hand:
         self.completed = 0
         self.position: Position | None = None
         self.size = 0
+        self.pace: tuple[int, float] | None = None
         self.sample: Sample | None = None
         self.paused = False
         self._signature = signature

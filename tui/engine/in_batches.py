@@ -71,7 +71,8 @@ async def _chunk(hand: Hand, job: Job, batch: Batch, chunks: Chunks) -> bool:
     hand.completed, hand.position = number, position
     full = chunk.rows >= hand.size
     if full:
-        hand.size = next_size(hand.size, seconds, batch)
+        size, hand.size = hand.size, next_size(hand.size, seconds, batch, hand.pace)
+        hand.pace = (size, seconds)
     await hand.emit(e.BatchDone(e.now(), job.id, number, chunk.rows, seconds, position.rows, hand.size))
     return full
 

@@ -57,7 +57,7 @@ class Runner:
     async def run(self, job: Job) -> bool:
         """Runs the script to its end; True when it is committed. Failures are events, not exceptions."""
         hand, attempt = self._hand, 1
-        hand.size, hand.position = 0, job.position
+        hand.size, hand.position, hand.pace = 0, job.position, None
         try:
             while True:
                 try:

@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 
 from runbooks import Live, execute, one, opened, rows, session, until_true, write
+from standby import standby
 
 from tui.engine import events as e
 from tui.engine.state import StepStatus
+from tui.postgres.embedded import EmbeddedServer
 
 TABLE = "CREATE TABLE person (id int PRIMARY KEY, email text, lower_email text, done int NOT NULL DEFAULT 0)"
 FILL = "INSERT INTO person (id, email) SELECT n, 'Mail' || n FROM generate_series(1, {rows}) AS n"
@@ -147,3 +149,37 @@ async def test_a_batch_that_does_not_fit_is_told_before_anything_runs(tmp_path: 
         failed = live.last(e.ScriptFailed)
         assert (failed.outcome, failed.completed) == ("rolled_back", 0)
         assert "column id of public.person may be null" in failed.message
+
+
+async def test_a_replica_that_falls_behind_is_waited_for(
+    tmp_path: Path, server18: EmbeddedServer, database: str
+) -> None:
+    execute(database, TABLE, FILL.format(rows=3000))
+    patient = 'safety = { max_replica_lag = "500ms" }'
+    with standby(server18) as replica:
+        await until_true(database, "SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'streaming'")
+        execute(replica.dsn(), "SELECT pg_wal_replay_pause()")
+        async with opened(book(tmp_path, size=5, target="1ms", safety=patient), database) as live:
+            going = asyncio.create_task(live.to_end())
+            told = await live.until(e.BatchThrottled, lambda throttled: throttled.reason.startswith("replica"))
+            assert told.reason.endswith(" behind")
+            assert one(database, ONCE) != 3000
+            execute(replica.dsn(), "SELECT pg_wal_replay_resume()")
+            await live.until(e.BatchThrottled, lambda throttled: not throttled.reason)
+            await live.run.cancel()
+            await going
+
+
+async def test_who_waits_behind_us_is_let_through(tmp_path: Path, database: str) -> None:
+    """A chunk that takes long keeps another writer waiting: the next chunk begins once nobody waits any more."""
+    execute(database, TABLE, FILL.format(rows=40))
+    slow = SQL + "SELECT pg_sleep(0.6);\n"
+    async with opened(book(tmp_path, size=10, sql=slow, target="10s"), database) as live, session(database) as web:
+        going = asyncio.create_task(live.to_end())
+        await live.until(e.StatementStarted, lambda started: started.index == 2)
+        waiting = asyncio.create_task(web.execute("UPDATE person SET email = upper(email) WHERE id = 1"))
+        told = await live.until(e.BatchThrottled, lambda throttled: bool(throttled.reason))
+        assert told.reason == "1 session waits behind us"
+        await waiting
+        assert await going == 0
+        assert one(database, "SELECT count(*) FROM person WHERE done = 1") == 40

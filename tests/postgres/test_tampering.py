@@ -1,4 +1,4 @@
-"""A file that is no longer what was applied stops everything before it begins; a reason that is recorded goes past it."""
+"""A file that is no longer what was applied stops everything before it begins; going on takes a reason."""
 
 from pathlib import Path
 

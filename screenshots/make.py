@@ -127,6 +127,9 @@ async def first_night(night: Night, on: Stage) -> None:
     await press("enter")
     await night.until(lambda: run.sample is not None and run.sample.tree.queued >= 8 and waits(run, 1.5))
     await night.picture("waiting")
+    # In a task of its own: each console has its own notion of the one that is active.
+    await asyncio.create_task(colleague(on))
+    await night.until(lambda: waits(run, 1.0))
     await press("k")
     await night.until(lambda: len(night.pilot.app.screen_stack) > 2)
     await night.picture("terminate")
@@ -146,6 +149,18 @@ async def first_night(night: Night, on: Stage) -> None:
     await press("right", "right", "enter")
     await night.until(lambda: run.state.rolled_back and not run.state.busy and run.state.verified)
     await night.picture("rolled-back")
+
+
+async def colleague(on: Stage) -> None:
+    """A second console looks over the shoulder of the first."""
+    runbook, _ = load_or_refuse(find_runbook("iso-agents-to-users"))
+    run = Run(runbook, Dsn(on.dsn), operator_name="dba2")
+    app = LockstepApp(run)
+    async with app.run_test(size=SIZE) as pilot:
+        night = Night(pilot, run)
+        await night.until(lambda: run.sample is not None and run.sample.tree.queued >= 8 and waits(run, 1.5))
+        await night.picture("watching")
+        await run.close("done", 0)
 
 
 async def second_night(night: Night) -> None:

@@ -87,9 +87,8 @@ async def test_four_a_second_while_busy(watched: Watched) -> None:
 async def test_rates_are_those_of_the_application_alone(stage: Stage, watched: Watched) -> None:
     watched.busy = True
     await watched.next()
-    quiet = await watched.next(lambda sample: len(watched.samples) > 8)
-    assert quiet.transaction_rate is not None
-    assert quiet.transaction_rate < 5
+    # The server's own autovacuum may come by: it is not ours either.
+    await watched.next(lambda sample: sample.transaction_rate is not None and sample.transaction_rate < 5)
     writer = await stage.app("web")
     before = len(watched.samples)
     # A backend reports its transactions once a second, so the writer has to write for longer.

@@ -57,7 +57,8 @@ class TestUsage:
 
     @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "check"])
     def test_a_runbook_that_is_not_there(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-        assert run([command, "iso-agent-to-users"]) == 2
+        more = {"settle": ["004", "applied", "--reason", "seen"]}
+        assert run([command, "iso-agent-to-users", *more.get(command, [])]) == 2
         captured = capsys.readouterr()
         assert 'the nearest is "iso-agents-to-users"' in captured.err
         assert captured.out == ""
@@ -93,10 +94,12 @@ class TestReadme:
             assert set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", row)) <= known, row
 
     def test_its_runbook_is_sound(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        (example,) = re.findall(r"```toml\n(.*?)```", README, re.S)
+        whole, backfill = re.findall(r"```toml\n(.*?)```", README, re.S)
+        (fill,) = re.findall(r"```sql\n(.*?)```", README, re.S)
+        example = f'{whole}\n{backfill}rollback = "rollback/006.sql"\n'.replace('after = "005"', 'after = "end"')
         (tmp_path / "runbook.toml").write_text(example, encoding="utf-8")
         for name in re.findall(r'"(\w+/\w+\.sql)"', example):
             (tmp_path / name).parent.mkdir(exist_ok=True)
-            (tmp_path / name).write_text("SELECT 1;\n", encoding="utf-8")
+            (tmp_path / name).write_text(fill if "fill" in name else "SELECT 1;\n", encoding="utf-8")
         assert run(["check", str(tmp_path)]) == 0
-        assert "sound, 2 steps" in capsys.readouterr().err
+        assert "sound, 3 steps" in capsys.readouterr().err

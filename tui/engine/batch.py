@@ -151,7 +151,7 @@ def next_size(size: int, seconds: float, batch: Batch, before: tuple[int, float]
     if before is not None and size < before[0] and seconds > batch.target:
         proportional = before[1] * size / before[0]
         if seconds > (before[1] + proportional) / 2:
-            return min(batch.max_size, before[0])
+            return min(batch.max_size, before[0], 2 * size)
     factor = min(2.0, max(0.5, batch.target / seconds)) if seconds > 0 else 2.0
     return max(1, min(batch.max_size, max(round(size * factor), -(-size // 2))))
 

@@ -31,8 +31,8 @@ class Hand:
     """What all ways of running a script share; one try of one job at a time.
 
     ``completed``: so many statements or chunks are committed. ``position``: how far a batch came, ``size`` its next
-    chunk, ``pace`` the size and seconds of its last full one. ``committing``: COMMIT is on its way and nobody may cancel. ``exposed``: a statement outside a transaction
-    is on its way, of which a lost connection tells nothing.
+    chunk, ``pace`` the size and seconds of its last full one. ``committing``: COMMIT is on its way and nobody may
+    cancel. ``exposed``: a statement outside a transaction is on its way, of which a lost connection tells nothing.
     """
 
     def __init__(self, session: PgSession, signature: ledger.Signature, recorder: Recorder) -> None:
@@ -240,6 +240,11 @@ class Hand:
             self._in_statement = False
             self._statement_over.set()
 
+    async def as_ourselves(self) -> None:
+        """For the rest of the transaction: the script may have changed role or user for its own purposes."""
+        await self.session.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
+        await self.session.execute("SET LOCAL ROLE NONE")
+
     async def record(
         self,
         job: Job,
@@ -249,9 +254,7 @@ class Hand:
         position: Position | None = None,
     ) -> None:
         """The ledger's row of how far the script is now, in the transaction that is open or in one of its own."""
-        # The script may have changed role or user for its own purposes.
-        await self.session.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
-        await self.session.execute("SET LOCAL ROLE NONE")
+        await self.as_ourselves()
         await ledger.record(
             self.session,
             self._signature,

@@ -9,7 +9,7 @@ from tui.runbook.model import Batch
 from . import events as e
 from .batch import BatchRefused, Chunks, next_size, throttled
 from .facts import Position
-from .hand import Hand, milliseconds
+from .hand import Hand
 from .job import Job, Stop
 
 _LOOK_EVERY = 0.25
@@ -21,18 +21,10 @@ async def in_batches(hand: Hand, job: Job) -> None:
     assert job.batch is not None
     await hand.session.fresh()
     await hand.alone()
-    try:
-        chunks = await Chunks.prepare(hand.session, job.batch)
-    except BatchRefused as refused:
-        raise Stop("error", str(refused)) from None
+    chunks = await _prepared(hand, job, job.batch)
     hand.position = job.position or Position(0, None)
     hand.size = hand.size or job.batch.size
-    await hand.session.execute(f"SET statement_timeout = {milliseconds(job.safety.statement_timeout)}")
-    while True:
-        async with hand.interruptible():
-            left = await chunks.remaining()
-        if not left:
-            break
+    while left := await _remaining(hand, job, chunks):
         await hand.emit(e.BatchMeasured(e.now(), job.id, hand.position.rows, left, hand.size))
         while await _chunk(hand, job, job.batch, chunks):
             pass
@@ -41,6 +33,25 @@ async def in_batches(hand: Hand, job: Job) -> None:
     async with hand.transaction(job):
         await hand.record(job, position=hand.position)
         await hand.commit(job)
+
+
+async def _prepared(hand: Hand, job: Job, batch: Batch) -> Chunks:
+    async with hand.transaction(job):
+        try:
+            async with hand.interruptible():
+                chunks = await Chunks.prepare(hand.session, batch)
+        except BatchRefused as refused:
+            raise Stop("error", str(refused)) from None
+        await hand.session.execute("COMMIT")
+    return chunks
+
+
+async def _remaining(hand: Hand, job: Job, chunks: Chunks) -> int:
+    async with hand.transaction(job):
+        async with hand.interruptible():
+            left = await chunks.remaining()
+        await hand.session.execute("COMMIT")
+    return left
 
 
 async def _chunk(hand: Hand, job: Job, batch: Batch, chunks: Chunks) -> bool:
@@ -56,6 +67,7 @@ async def _chunk(hand: Hand, job: Job, batch: Batch, chunks: Chunks) -> bool:
         if chunk.rows:
             for index, statement in enumerate(job.script.statements, start=1):
                 await hand.statement(index, statement, told=number == job.skip + 1)
+            await hand.as_ourselves()
             undone = await chunks.undone()
             if undone:
                 what = f"{undone} of the {chunk.rows} rows of this chunk still match {batch.where!r} after it"

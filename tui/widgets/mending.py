@@ -110,6 +110,10 @@ def _look(view: View, step_id: str) -> str:
     name = f"steps of {step_id}"
     if view.runbook is not None:
         name = next((s.sql.name for s in view.runbook.steps if s.id == step_id), name)
+    stands = view.state.step(step_id)
+    if stands.remains is not None and stands.completed is not None:
+        # The word is about that statement alone; what comes after it runs as usual.
+        return f"did statement {stands.completed + 1} of {name} take effect? `applied` says that it did"
     return f"is what {name} does in the database, all of it or nothing?"
 
 

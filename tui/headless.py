@@ -80,7 +80,9 @@ async def carried_out(
         code = 128 + caught[0] if caught else 1
     except Exception as error:
         code = code_of(error)
-        raise
+        # What fails because it was to stop is no news.
+        if not caught:
+            raise
     finally:
         if caught:
             code = 128 + caught[0]

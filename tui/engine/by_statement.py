@@ -5,6 +5,7 @@ INDEX CONCURRENTLY, VACUUM, …) is announced in the ledger before and confirmed
 catalog is asked what became of it.
 """
 
+from tui.postgres.session import StatementFailed
 from tui.runbook.outside import makes_temporary, needs_own, sets_session
 from tui.runbook.statements import Statement
 
@@ -47,7 +48,8 @@ async def _as_it_left_off(hand: Hand, job: Job) -> None:
             gone = f"line {statement.line} made a temporary table, which is gone with its session"
             raise Stop("error", f"{gone}: roll {', '.join(job.steps)} back and begin it anew")
         if sets_session(statement):
-            await hand.session.execute(statement.text)
+            async with hand.interruptible():
+                await hand.session.execute(statement.text)
 
 
 async def _by_itself(hand: Hand, job: Job, index: int, statement: Statement) -> None:
@@ -58,8 +60,22 @@ async def _by_itself(hand: Hand, job: Job, index: int, statement: Statement) -> 
     # lock_timeout would leave an invalid index behind a CONCURRENTLY: there the guard alone protects.
     await hand.session.execute("SET lock_timeout = 0")
     hand.exposed = True
-    await hand.statement(index, statement)
-    await hand.note(job, statement=index)
+    try:
+        await hand.statement(index, statement)
+    except Stop:
+        # It was to stop before this was sent.
+        hand.exposed = False
+        await hand.note(job, statement=index - 1, in_any_case=True)
+        raise
+    except StatementFailed:
+        await hand.settle_cancels()
+        found = await remains.after(hand.session, statement)
+        if found.outcome in ("done", "not_done"):
+            # The server refused it: what is there of that name was made by somebody else.
+            hand.exposed = False
+            await hand.note(job, statement=index - 1, in_any_case=True)
+        raise
+    await hand.note(job, statement=index, in_any_case=True)
     hand.exposed = False
 
 

@@ -38,6 +38,7 @@ _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 # A console that was killed leaves a session that the server still has to notice.
 _GOING_FOR = 2.0
 _GOING_EVERY = 0.1
+_OWN_GOING_FOR = 25.0
 _ANSWER_WITHIN = 10.0
 _RECONNECT_FOR = 600.0
 _RECONNECT_EVERY = 0.5
@@ -109,6 +110,21 @@ class Connections:
                 raise OtherOperator(_told(runbook, await self.holder(runbook)))
             await asyncio.sleep(_GOING_EVERY)
 
+    async def _take_back(self, runbook: str) -> None:
+        """The lock of a session of ours that is lost: the server may take its time until it notices that."""
+        async with asyncio.timeout(_OWN_GOING_FOR):
+            while not await self.try_lock(runbook):
+                holder = await self.holder(runbook)
+                if holder is not None and holder.operator != _operator(self._operator_name):
+                    break
+                await asyncio.sleep(_GOING_EVERY)
+        await self.take_lock(runbook)
+
+    async def release(self) -> None:
+        """Lets go of the run, for others to take in hand. Raises ConnectionLost."""
+        self._locked = None
+        await self.operator.execute("SELECT pg_advisory_unlock_all()")
+
     async def try_lock(self, runbook: str) -> bool:
         """``take_lock`` in one try: True when the run is ours. Raises CannotConnect, WrongTarget, ConnectionLost."""
         if self._locked == runbook and not self.operator.lost:
@@ -138,7 +154,7 @@ class Connections:
         finally:
             watchdog.cancel()
         if self._locked != runbook:
-            await self.take_lock(runbook)
+            await self._take_back(runbook)
 
     async def _ask(self, name: str, keys: dict[str, object]) -> Table:
         """Asks on the operator's connection; if it is lost, once more on a new one, which holds no lock yet."""

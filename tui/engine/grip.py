@@ -144,9 +144,9 @@ class Grip:
     async def _renew(self) -> None:
         async with self._waiting_for_server() as target:
             await self.connections.renew_runner(target, self._awaited)
+            self.runner = self._runner()
+            self._renewed()
             await self.connections.hold(self.signature.runbook, target, self._awaited)
-        self.runner = self._runner()
-        self._renewed()
         await self.read_ledger(self._recorder.state.unanswered_commit)
 
     def _runner(self) -> Runner:
@@ -183,12 +183,15 @@ class Grip:
             commit = await self._end_of(intent)
         session = self.connections.runner
         under_way = await reading.script_of_others(session, self._runbook.slug, lambda: self.stopping)
+        lost = False
         async for fact in reading.facts(session, self._runbook, intent, commit, under_way):
             await self._recorder.record(fact)
             if isinstance(fact, e.LedgerRead):
+                lost = not fact.exists
                 await self._tell_changes(fact)
         await session.fresh()
-        await self._write_again(intent, commit)
+        if lost and intent is not None and commit == "committed" and not intent.part:
+            await self._write_again(intent)
 
     async def _end_of(self, intent: e.CommitIntended) -> e.CommitStatus:
         while True:
@@ -202,13 +205,9 @@ class Grip:
         if found != self._recorder.state.changes:
             await self._recorder.record(e.ChangesFound(e.now(), found))
 
-    async def _write_again(self, intent: e.CommitIntended | None, commit: e.CommitStatus | None) -> None:
+    async def _write_again(self, intent: e.CommitIntended) -> None:
         """The commit log knows a step of which the ledger is gone: it is written down before it is forgotten."""
-        if intent is None or commit != "committed" or intent.part:
-            return
-        session, slug = self.connections.runner, self.signature.runbook
-        if await ledger.read(session, slug):
-            return
+        session = self.connections.runner
         await ledger.create(session)
         await ledger.record(
             session,

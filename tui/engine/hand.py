@@ -43,6 +43,7 @@ class Hand:
         self.wake = asyncio.Event()
         self.committing = False
         self.exposed = False
+        self.repaired = False
         self.completed = 0
         self.position: Position | None = None
         self.size = 0
@@ -51,6 +52,7 @@ class Hand:
         self.paused = False
         self._signature = signature
         self._job: Job | None = None
+        self._part = False
         self._begun = 0.0
         self._waits = WaitWatch()
         self._in_statement = False
@@ -111,8 +113,9 @@ class Hand:
 
     def cancel(self) -> bool:
         """Stops the script in hand by the operator's will; False when there is none or it is being committed."""
-        if self._job is None or self.committing:
+        if self._job is None or (self.committing and not self._part):
             return False
+        # While a part is committed it is only remembered: what comes next does not begin.
         self._stop(Stop("cancelled", f"cancelled by {self._signature.operator}"))
         return True
 
@@ -269,13 +272,16 @@ class Hand:
             position=position,
         )
 
-    async def commit(self, job: Job, *, part: bool = False) -> None:
-        """COMMIT, with the transaction's id on the disk before: from there on only the server's answer counts."""
+    async def commit(self, job: Job, *, part: bool = False, in_any_case: bool = False) -> None:
+        """COMMIT, with the transaction's id on the disk before: from there on only the server's answer counts.
+
+        ``in_any_case``: also when the script is to stop, for a row that says what is done already.
+        """
         answer = await self.session.query(load("operator/transaction"))
         transaction_id, timeline = int(answer.rows[0][0] or 0), answer.rows[0][1] or ""
-        if self.asked is not None and self.asked.reason == "cancelled":
+        if not in_any_case and self.asked is not None and self.asked.reason == "cancelled":
             raise self.asked
-        self.committing = True
+        self.committing, self._part = True, part
         await self.settle_cancels()
         await self.emit(e.CommitIntended(e.now(), job.id, job.direction, transaction_id, job.steps, part, timeline))
         committed = await self.session.execute("COMMIT")
@@ -284,11 +290,13 @@ class Hand:
         # Once all of it is committed there is nothing left to cancel.
         self.committing = not part
 
-    async def note(self, job: Job, *, statement: int | None, begun: bool = False) -> None:
+    async def note(self, job: Job, *, statement: int | None, begun: bool = False, in_any_case: bool = False) -> None:
         """A row in a transaction of its own, whatever the script has set for its own."""
+        # A cancel request for what came before must not hit it.
+        await self.settle_cancels()
         async with self.transaction(job, "BEGIN READ WRITE"):
             await self.record(job, statement=statement, begun=begun)
-            await self.commit(job, part=statement is not None)
+            await self.commit(job, part=statement is not None, in_any_case=in_any_case)
 
 
 def _in_script(error: PgError, statement: Statement) -> PgError:

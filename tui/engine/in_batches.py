@@ -23,6 +23,9 @@ async def in_batches(hand: Hand, job: Job) -> None:
     await hand.alone()
     chunks = await _prepared(hand, job, job.batch)
     hand.position = job.position or Position(0, None)
+    if hand.position.after is not None and len(hand.position.after) != len(job.batch.key):
+        # The runbook has another key by now: a new pass sees what is left all the same.
+        hand.position = Position(hand.position.rows, None)
     hand.size = hand.size or job.batch.size
     while left := await _remaining(hand, job, chunks):
         await hand.emit(e.BatchMeasured(e.now(), job.id, hand.position.rows, left, hand.size))
@@ -68,7 +71,8 @@ async def _chunk(hand: Hand, job: Job, batch: Batch, chunks: Chunks) -> bool:
             for index, statement in enumerate(job.script.statements, start=1):
                 await hand.statement(index, statement, told=number == job.skip + 1)
             await hand.as_ourselves()
-            undone = await chunks.undone()
+            async with hand.interruptible():
+                undone = await chunks.undone()
             if undone:
                 what = f"{undone} of the {chunk.rows} rows of this chunk still match {batch.where!r} after it"
                 raise Stop("error", f"{what}: the step would never end")

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from tui.postgres.queries import load
 from tui.postgres.rows import safe
-from tui.postgres.session import PgSession
+from tui.postgres.session import PgSession, StatementFailed
 
 from .events import Direction, LedgerStep
 from .facts import Position
 
+_THERE_ALREADY = ("23505", "42P06", "42P07", "42710")
 SETTLED = "settle"
 """The script of a row that a human wrote by ``lockstep settle``."""
 
@@ -36,8 +37,14 @@ async def exists(session: PgSession) -> bool:
 
 async def create(session: PgSession) -> None:
     """Makes schema and table where they are not there yet. Raises StatementFailed without the right to."""
-    if not await exists(session):
+    if await exists(session):
+        return
+    try:
         await session.execute(load("ledger/create"))
+    except StatementFailed as failure:
+        # Two runbooks begin in one new database: IF NOT EXISTS does not keep them apart.
+        if failure.error.sqlstate not in _THERE_ALREADY or not await exists(session):
+            raise
 
 
 async def read(session: PgSession, runbook: str) -> tuple[LedgerStep, ...]:

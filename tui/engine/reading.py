@@ -7,7 +7,7 @@ from dataclasses import replace
 from tui.postgres.queries import load
 from tui.postgres.session import PgSession, StatementFailed
 from tui.runbook.model import Runbook, Script
-from tui.runbook.statements import command_tag
+from tui.runbook.outside import makes_temporary, sets_session
 
 from . import events as e
 from . import ledger, remains
@@ -77,7 +77,10 @@ async def _what_became(session: PgSession, runbook: Runbook, row: e.LedgerStep, 
     script = _script(runbook, row)
     if script is None or script.sha256 != row.sha256:
         return e.Remains("unknown", f"statement {index} was sent, but its script is not what it was then")
-    await _look_as_it_did(session, script, index)
+    try:
+        await _look_as_it_did(session, script, index)
+    except StatementFailed as failure:
+        return e.Remains("unknown", f"what it has set for its session cannot be set again: {failure.error.message}")
     statement = script.statements[index - 1]
     found = await remains.after(session, statement)
     if found.outcome == "not_done":
@@ -97,8 +100,9 @@ def _script(runbook: Runbook, row: e.LedgerStep) -> Script | None:
 
 async def _look_as_it_did(session: PgSession, script: Script, index: int) -> None:
     """Names are looked up as the script saw them: by the search_path that it has set."""
+    await session.fresh()
     for statement in script.statements[: index - 1]:
-        if command_tag(statement) in ("SET", "RESET"):
+        if sets_session(statement) and not makes_temporary(statement):
             await session.execute(statement.text)
 
 

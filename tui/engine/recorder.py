@@ -58,7 +58,7 @@ class Recorder:
         taken back is over: the next one has its own ticks and its own window. ``stands``: by the ledger, something is
         applied. Raises JournalFailed.
         """
-        path, known, missing = _unfinished(runbook, target, shared, stands)
+        path, known, missing = unfinished(runbook, target, shared, stands)
         self._journal = Journal(path)
         self._journal.open()
         self.state = fold(known)
@@ -76,7 +76,8 @@ class Recorder:
 
     async def record(self, event: e.Event) -> None:
         """Raises JournalFailed, and then nobody has heard of the event."""
-        event = _clean(event)
+        # An error's context quotes statements, and their passwords, as well as we do.
+        event = each_text(event, without_passwords)
         async with self._order:
             if self._journal is not None:
                 await self._journal.append(event)
@@ -99,10 +100,10 @@ class Recorder:
             self._journal = None
 
 
-def _unfinished(
+def unfinished(
     runbook: str, target: e.Target, shared: SharedRun | None, stands: bool
 ) -> tuple[Path, list[e.Event], list[e.Event]]:
-    """The journal to go on with, what is in it, and what others recorded besides."""
+    """The journal to go on with, what is in it, and what others recorded besides. ``stands``: as in ``take_up``."""
     if shared is not None:
         path = path_of(shared.run, runbook)
         known = read(path) if path.exists() else []
@@ -117,14 +118,14 @@ def _unfinished(
     return path_of(new_run_id(e.now()), runbook), [], []
 
 
-def _clean(value: Any) -> Any:
-    """The same without a password in any of its texts: an error's context quotes statements as well as we do."""
+def each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """The same event with each of its texts changed, however deep it lies."""
     if isinstance(value, str):
-        return without_passwords(value)
+        return change(value)
     if isinstance(value, tuple):
-        return tuple(map(_clean, value))
+        return tuple(each_text(one, change) for one in value)
     if is_dataclass(value) and not isinstance(value, type):
         was = {field.name: getattr(value, field.name) for field in fields(value)}
-        changed = {name: new for name, old in was.items() if (new := _clean(old)) != old}
+        changed = {name: new for name, old in was.items() if (new := each_text(old, change)) != old}
         return replace(value, **changed) if changed else value
     return value

@@ -2,7 +2,7 @@
 
 import time
 
-from tui.postgres.session import StatementFailed
+from tui.postgres.session import ConnectionLost, StatementFailed
 
 from . import events as e
 from .hand import Hand, milliseconds
@@ -23,8 +23,9 @@ async def repair(hand: Hand, job: Job) -> None:
         await hand.emit(e.RepairStarted(e.now(), step, statement.text, hand.operator))
         try:
             await hand.statement(0, statement, told=False)
-        except (StatementFailed, Stop) as failure:
-            seconds, why = time.monotonic() - begun, hand.as_stop(failure)
-            await hand.emit(e.RepairFinished(e.now(), step, statement.text, seconds, why.message))
+        except (StatementFailed, Stop, ConnectionLost) as failure:
+            why = str(failure) if isinstance(failure, ConnectionLost) else hand.as_stop(failure).message
+            await hand.emit(e.RepairFinished(e.now(), step, statement.text, time.monotonic() - begun, why))
             raise
         await hand.emit(e.RepairFinished(e.now(), step, statement.text, time.monotonic() - begun))
+    hand.repaired = True

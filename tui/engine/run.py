@@ -51,6 +51,7 @@ class Run:
         self._watchers: list[Callable[[Sample], None]] = []
         self._recorder = Recorder()
         self._recorder.subscribe(self._heed)
+        self._recorder.subscribe(self._share)
         self._connections: Connections | None = None
         self._watch: Watch | None = None
         self._shared: Shared | None = None
@@ -87,6 +88,10 @@ class Run:
         if isinstance(event, e.StatementStarted):
             asyncio.get_running_loop().call_later(_SOON, self._look_at, event)
 
+    def _share(self, event: e.Event, _: RunState) -> None:
+        if self._shared is not None:
+            self._shared.hear(event)
+
     def _look_at(self, statement: e.StatementStarted) -> None:
         script = self.state.script
         if script is None or script.statement is not statement or script.phase != "running":
@@ -106,8 +111,8 @@ class Run:
     async def open(self, *, watch: bool = False) -> None:
         """Connects, takes the operator's lock, folds the journal, reads the ledger, asks the probes.
 
-        Nothing is written into the database. With ``watch`` a run that somebody else has in hand is watched until
-        `take_over`. Raises CannotConnect, WrongTarget, OtherOperator, JournalFailed.
+        Nothing is written into the database, but for a ledger's row that was lost. With ``watch`` a run that somebody
+        else has in hand is watched until `take_over`. Raises CannotConnect, WrongTarget, OtherOperator, JournalFailed.
         """
         try:
             await self._open(watch)
@@ -175,7 +180,6 @@ class Run:
         self._shared = Shared(
             connections, run, self.runbook.slug, (event for event in taken.known if event not in told)
         )
-        self._recorder.subscribe(self._shared.hear)
         await self.record(opening(self.runbook, run, target, self.operator, signature.client))
         self._grip = Grip(connections, self.runbook, signature, self._recorder, self._renewed)
         await self._grip.read_ledger(taken.unanswered)
@@ -200,8 +204,9 @@ class Run:
         try:
             await self._take_in_hand(self._connections, await self._target(self._connections))
         except BaseException:
-            # It can be tried again, and until then it is seen how the run stands.
+            # It can be tried again, by anybody, and until then it is seen how the run stands.
             if self._grip is None:
+                await self._connections.release()
                 self._watch = watch
                 await watch.begin()
             raise

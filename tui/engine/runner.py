@@ -57,7 +57,7 @@ class Runner:
     async def run(self, job: Job) -> bool:
         """Runs the script to its end; True when it is committed. Failures are events, not exceptions."""
         hand, attempt = self._hand, 1
-        hand.size, hand.position, hand.pace = 0, job.position, None
+        hand.size, hand.position, hand.pace, hand.repaired = 0, job.position, None, False
         try:
             while True:
                 try:
@@ -76,7 +76,8 @@ class Runner:
                     raise
                 except Exception as fault:
                     # Nobody foresaw it; the connection was closed over it, so that the server holds nothing of the try.
-                    await self._failed(job, "error", None, f"{type(fault).__name__}: {fault}")
+                    doubt = hand.committing or hand.exposed
+                    await self._failed(job, "error", None, f"{type(fault).__name__}: {fault}", doubt=doubt)
                     return False
                 else:
                     return True
@@ -107,7 +108,9 @@ class Runner:
         hand = self._hand
         if job.batch is not None and stop.give_back == "lock_timeout" and hand.size:
             hand.size = after_lock_failure(hand.size)
-        return replace(job, skip=hand.completed, position=hand.position)
+        # What is repaired is not there any more: the same statements would now hit what was made in its place.
+        repair = () if hand.repaired else job.repair
+        return replace(job, skip=hand.completed, position=hand.position, repair=repair)
 
     async def _goes_on(self, job: Job, stop: Stop, attempt: int) -> bool:
         """After a try that ended early: wait for the next one, or tell that there is none."""

@@ -5,14 +5,14 @@ from collections import deque
 from collections.abc import Iterable
 
 from tui.postgres.queries import load
+from tui.postgres.rows import safe
 from tui.postgres.session import ConnectionLost, PgSession, StatementFailed
 
 from . import events as e
 from . import ledger
 from .connections import Connections
 from .journal import is_of, path_of
-from .recorder import SharedRun
-from .state import RunState
+from .recorder import SharedRun, each_text
 
 _SHARED = (
     e.RunOpened,
@@ -43,7 +43,7 @@ async def read(session: PgSession, runbook: str, target: e.Target) -> SharedRun 
 
 def _event(line: str) -> e.Event | None:
     try:
-        event = e.from_json(line.encode())
+        event: e.Event = each_text(e.from_json(line.encode()), lambda text: safe(text, lines=True))
     except ValueError:
         return None
     return event if isinstance(event, _SHARED) else None
@@ -69,7 +69,7 @@ class Shared:
         self._order = asyncio.Lock()
         self._writing: set[asyncio.Task[None]] = set()
 
-    def hear(self, event: e.Event, _: RunState) -> None:
+    def hear(self, event: e.Event) -> None:
         """Called at each event of the run."""
         if not isinstance(event, _SHARED):
             return

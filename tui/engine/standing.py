@@ -74,10 +74,15 @@ class StepState:
         return self.remains.repair if self.remains is not None else ()
 
     @property
+    def half(self) -> bool:
+        """A part of it is in the database, or of its way back, or something that it left behind."""
+        return bool(self.completed) or bool(self.repair) or self.undoing
+
+    @property
     def present(self) -> bool:
         """The database holds something of it, whole or in part."""
         # A way back that stopped leaves something of the step, however little of it was done.
-        return self.status is StepStatus.APPLIED or bool(self.completed) or bool(self.repair) or self.undoing
+        return self.status is StepStatus.APPLIED or self.half
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class RunState:
     window_opened_at: datetime | None = None
     script: ScriptState | None = None
     intents: dict[str, e.CommitIntended] = field(default_factory=dict)
+    unanswered_commit: e.CommitIntended | None = None
     rollback: e.RollbackPlanned | None = None
     rollback_ok: bool | None = None
     paused: bool = False
@@ -98,15 +99,6 @@ class RunState:
         if any(i.asking for i in self.items):
             return True
         return any(v.status is VerificationStatus.RUNNING for v in self.verifications)
-
-    @property
-    def unanswered_commit(self) -> e.CommitIntended | None:
-        """The COMMIT that was sent last, if nobody heard what became of it."""
-        if self.script is None:
-            return None
-        failure = self.script.failure
-        doubtful = self.script.phase == "committing" or (failure is not None and failure.outcome == "in_doubt")
-        return self.intents.get(self.script.started.script) if doubtful else None
 
     @property
     def due(self) -> tuple[VerificationState, ...]:
@@ -248,7 +240,17 @@ def _ledger(state: RunState, event: e.LedgerRead) -> RunState:
     verifications = tuple(
         v if v.plan.after in applied or v.plan.after in ("end", "back") else _reset(v) for v in state.verifications
     )
-    return replace(state, steps=steps, verifications=verifications, ledger=event, under_way=event.under_way)
+    # It is answered by the row that is there or not, or by the commit log; else it is asked for again.
+    answered = event.commit in ("committed", "aborted") or (event.exists and event.commit != "in progress")
+    return replace(
+        state,
+        steps=steps,
+        verifications=verifications,
+        ledger=event,
+        under_way=event.under_way,
+        repairing=None,
+        unanswered_commit=None if answered else state.unanswered_commit,
+    )
 
 
 def _reset(verification: VerificationState) -> VerificationState:
@@ -283,6 +285,7 @@ def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
         script=script,
         rollback=rollback,
         rollback_ok=rollback_ok,
+        unanswered_commit=None,
     )
 
 
@@ -300,9 +303,15 @@ def _script_failed(state: RunState, event: e.ScriptFailed) -> RunState:
     steps = state.steps
     for step in event.steps:
         stands = {"status": status, "at": event.at, "message": event.message}
+        before = _with_id(steps, step)
+        if event.direction == "back" and event.outcome == "rolled_back" and before.half:
+            # It was not whole before, and the way back did not change that.
+            steps = _swap(steps, step, **(stands | {"status": StepStatus.FAILED}))
+            continue
         steps = _swap(steps, step, **stands, completed=completed, undoing=undoing)
     script = state.script and replace(state.script, phase="failed", failure=event)
-    return replace(state, steps=steps, script=script)
+    unanswered = state.unanswered_commit if event.outcome == "in_doubt" else None
+    return replace(state, steps=steps, script=script, repairing=None, unanswered_commit=unanswered)
 
 
 def _overridden(state: RunState, event: e.GateOverridden) -> RunState:
@@ -413,7 +422,13 @@ def _fold(state: RunState, event: e.Event) -> RunState:
         case e.LockWaited():
             return _in_script(replace(state, waits=(*state.waits, event)), event)
         case e.CommitIntended():
-            return _in_script(replace(state, intents={**state.intents, event.script: event}), event)
+            intents = {**state.intents, event.script: event}
+            return _in_script(replace(state, intents=intents, unanswered_commit=event), event)
+        case e.BatchDone() | e.StatementStarted():
+            # What was committed before it was answered.
+            return _in_script(replace(state, unanswered_commit=None), event)
+        case e.StepSettled():
+            return replace(state, unanswered_commit=None)
         case e.VerificationStarted():
             running = VerificationStatus.RUNNING
             return replace(state, verifications=_swap(state.verifications, event.verification, status=running))
@@ -424,7 +439,10 @@ def _fold(state: RunState, event: e.Event) -> RunState:
                 verifications=_swap(state.verifications, event.verification, status=status, result=event),
             )
         case e.RollbackPlanned():
-            return replace(state, rollback=event, rollback_ok=None)
+            # What judged these steps says nothing of what is there after it.
+            touched = {*event.undoes, "end", "back"}
+            verifications = tuple(_reset(v) if v.plan.after in touched else v for v in state.verifications)
+            return replace(state, rollback=event, rollback_ok=None, verifications=verifications)
         case e.RollbackFinished():
             return replace(state, rollback_ok=event.ok)
         case e.SessionSignalled():

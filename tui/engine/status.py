@@ -5,11 +5,11 @@ from tui.postgres.session import Dsn, PgSession
 from tui.runbook.model import Runbook
 
 from . import events as e
-from . import reading, shared
+from . import ledger, reading, shared
 from .changes import changes, words
 from .connections import holder_of
-from .journal import newest_run, read
 from .plan import opening, target_of
+from .recorder import unfinished
 from .state import RunState, StepStatus, fold
 
 
@@ -21,15 +21,14 @@ async def look(runbook: Runbook, dsn: Dsn) -> RunState:
     async with await PgSession.open(dsn, application_name="lockstep status") as session:
         server = await session.server()
         target = target_of(runbook, server, asked=False)
-        stored = newest_run(runbook.slug, target)
-        known = await shared.read(session, runbook.slug, target)
-        run, state = "", RunState()
-        if stored is not None and (known is None or stored.opened.run >= known.run):
-            run, state = stored.opened.run, fold(read(stored.path))
-        elif known is not None:
-            run, state = known.run, fold(known.events)
+        told = await shared.read(session, runbook.slug, target)
+        stands = any(row.applied or row.completed is not None for row in await ledger.read(session, runbook.slug))
+        path, known, missing = unfinished(runbook.slug, target, told, stands)
+        run = path.name.removesuffix(f"-{runbook.slug}.jsonl")
+        unanswered = fold(known).unanswered_commit
+        state = fold([*known, *missing])
         operator = state.operator or safe(server.user)
-        intent = state.unanswered_commit
+        intent = unanswered
         state = state.apply(opening(runbook, run, target, operator, ""))
         commit = await reading.commit_status(session, intent) if intent is not None else None
         holder = await holder_of(session, runbook.slug)

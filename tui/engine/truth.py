@@ -51,7 +51,7 @@ def _without_row(step: StepState, event: e.LedgerRead) -> StepState:
             "knows nothing of it: it was dropped, or the database was restored"
         )
         return replace(_stands(step, StepStatus.IN_DOUBT, message, step.completed), lost=True)
-    if step.lost:
+    if step.lost or (step.status is StepStatus.IN_DOUBT and not event.exists):
         return step
     if step.status in (StepStatus.RUNNING, StepStatus.APPLIED, StepStatus.ROLLED_BACK, StepStatus.IN_DOUBT):
         return _stands(step, StepStatus.PENDING)

@@ -42,6 +42,9 @@ async def run_to(run: Run, last: str | None) -> int:
         act = run.state.next_act()
         if act.kind in ("finished", "resolve"):
             return run.state.exit_code
+        if act.kind == "busy":
+            # Nobody is at work but us: something ended without its word, and going round would never end.
+            return run.state.exit_code or FAILED
         if act.kind == "run_step" and last is not None and last in run.state.applied:
             return run.state.exit_code
         if act.kind == "confirm_production":

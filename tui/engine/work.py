@@ -5,11 +5,13 @@ from functools import partial
 from typing import Literal
 
 from tui.postgres.session import CannotConnect, ConnectionLost, PgSession, StatementFailed
+from tui.runbook.meaning import meaning
 from tui.runbook.model import ChecklistItem, Expectation, Runbook, Verification
 from tui.runbook.statements import Statement, split
 
 from . import checks, ledger, reading, rollback, verify
 from . import events as e
+from .connections import OtherOperator, WrongTarget
 from .grip import Grip
 from .job import Job
 from .journal import JournalFailed
@@ -48,14 +50,14 @@ class Work:
         if not any(row.applied or row.completed or row.begun for row in rows):
             await self._take_baselines(step_id)
         step = self._runbook.step(step_id)
+        await self._still_there(step_id)
         row = next((s for s in rows if s.step == step_id), None)
         if row is not None and row.completed is not None and row.undoing:
             raise _closed(step_id, f"the way back from {step_id} stopped half-way: R ends it")
         skip = self._state.step(step_id).completed or 0
-        if row is not None and skip and row.sha256 != step.sql.sha256:
-            raise _closed(
-                step_id, f"{step.sql.name} changed after {skip} of its parts were done: roll {step_id} back first"
-            )
+        if row is not None and skip and step.batch is None and row.meaning != meaning(step.sql):
+            changed = f"{step.sql.name} changed after {skip} of its statements were done"
+            raise _closed(step_id, f"{changed}: roll {step_id} back first")
         job = Job(
             step.id,
             step.title,
@@ -71,6 +73,14 @@ class Work:
         )
         if await self._run(job):
             await self.verify_due()
+
+    async def _still_there(self, step_id: str) -> None:
+        """What is to be repaired is looked at once more: somebody may have mended it since it was shown."""
+        shown = self._state.step(step_id).repair
+        if shown:
+            await self._grip.read_ledger(None)
+            if self._state.step(step_id).repair != shown:
+                raise _closed(step_id, f"what {step_id} left behind is not what was shown any more: look again")
 
     async def verify_due(self) -> None:
         """The verifications whose moment has come and that have not been asked yet; at the end the probes after it."""
@@ -94,17 +104,23 @@ class Work:
             with suppress(JournalFailed):
                 await self._grip.asked(PgSession.fresh)
             self._recorder.tell(
-                e.ScriptFailed(e.now(), job.id, job.direction, job.steps, "error", "rolled_back", 0, None, str(failure))
+                e.ScriptFailed(e.now(), job.id, job.direction, job.steps, "error", "in_doubt", 0, None, str(failure))
             )
-            self._recorder.tell(e.LedgerRead(e.now(), await self._grip.ledger_rows()))
+            async for fact in reading.facts(self._grip.connections.runner, self._runbook, None, None, None):
+                self._recorder.tell(fact)
             raise
         failed = self._state.script is not None and self._state.script.phase == "failed"
         # What it left behind (a role, an advisory lock) goes now; a lost connection is noticed and renewed.
         await self._grip.asked(PgSession.fresh)
-        if failed and not job.transaction:
+        if failed and not job.transaction and not self._read_since_failure:
             await self._grip.read_ledger(None)
         wanted = StepStatus.APPLIED if job.direction == "forward" else StepStatus.ROLLED_BACK
         return all(self._state.step(step).status is wanted for step in job.steps)
+
+    @property
+    def _read_since_failure(self) -> bool:
+        script, read = self._state.script, self._state.ledger
+        return script is not None and script.failure is not None and read is not None and read.at > script.failure.at
 
     async def _take_baselines(self, step: str) -> None:
         """Raises GateClosed where one cannot be had: after the step it could never be taken again."""
@@ -129,7 +145,10 @@ class Work:
     async def _job_back(self, script: RollbackScript) -> Job:
         rows = {row.step: row for row in await self._grip.ledger_rows()}
         row = rows.get(script.undoes[0])
-        half = row is not None and row.undoing and row.sha256 == script.sql.sha256
+        half = row is not None and row.undoing
+        if row is not None and half and row.completed and row.meaning != meaning(script.sql):
+            changed = f"{script.sql.name} changed after {row.completed} of its statements were done"
+            raise _closed(script.undoes[0], f"{changed}: put it back as it was")
         return Job(
             script.id,
             script.title,
@@ -184,10 +203,18 @@ class Work:
             )
         except StatementFailed as failure:
             finished = verify.unanswered(verification, baseline, str(failure))
-        except (ConnectionLost, CannotConnect) as lost:
-            await self._recorder.record(verify.unanswered(verification, baseline, str(lost)))
+        except (ConnectionLost, CannotConnect, WrongTarget, OtherOperator) as lost:
+            await self._told_in_any_case(verify.unanswered(verification, baseline, str(lost)))
             raise
-        await self._recorder.record(finished)
+        await self._told_in_any_case(finished)
+
+    async def _told_in_any_case(self, event: e.VerificationFinished | e.ItemProbed) -> None:
+        """What was begun on the screen ends there, also where the disk does not take it. Raises JournalFailed."""
+        try:
+            await self._recorder.record(event)
+        except JournalFailed:
+            self._recorder.tell(event)
+            raise
 
     # Probes
 
@@ -196,8 +223,13 @@ class Work:
         if not items:
             return
         await self._recorder.record(e.ItemsAsked(e.now(), tuple(item.id for item in items)))
-        for item in items:
-            await self._recorder.record(await self._answer(item))
+        for number, item in enumerate(items, start=1):
+            try:
+                await self._told_in_any_case(await self._answer(item))
+            except JournalFailed as failure:
+                for left in items[number:]:
+                    self._recorder.tell(checks.unanswered(left, str(failure)))
+                raise
 
     async def _answer(self, item: ChecklistItem) -> e.ItemProbed:
         """Every item that was asked gets its answer, if only that there is none."""
@@ -209,7 +241,7 @@ class Work:
             return answer or checks.unanswered(item, "stopped")
         try:
             return await self._grip.asked(partial(checks.probe, item=item, safety=safety))
-        except (ConnectionLost, CannotConnect, StatementFailed) as failure:
+        except (ConnectionLost, CannotConnect, WrongTarget, OtherOperator, StatementFailed) as failure:
             return checks.unanswered(item, str(failure))
 
     async def probe_phase(self, phase: Literal["before", "during", "after"], step: str | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from . import events as e
 from .changes import words as changed_words
+from .in_hand import moved
 from .standing import BatchState as BatchState
 from .standing import ItemState as ItemState
 from .standing import NextAct as NextAct
@@ -18,9 +19,6 @@ from .standing import StepStatus as StepStatus
 from .standing import VerificationState as VerificationState
 from .standing import VerificationStatus as VerificationStatus
 from .truth import by_catalog, by_ledger
-
-_RECENT = 20
-"""Chunks that a batch's rate is taken over."""
 
 _State = TypeVar("_State", ItemState, StepState, VerificationState)
 
@@ -332,40 +330,7 @@ def _overridden(state: RunState, event: e.GateOverridden) -> RunState:
 
 def _in_script(state: RunState, event: e.Event) -> RunState:
     """Events that only move the script in hand."""
-    script = state.script
-    if script is None:
-        return state
-    match event:
-        case e.StatementStarted():
-            script = replace(script, statement=event, phase="running")
-        case e.StatementFinished():
-            script = replace(script, finished=(*script.finished, event))
-        case e.NoticeRaised():
-            script = replace(script, notices=(*script.notices, event)[-200:])
-        case e.LockWaited():
-            script = replace(script, waits=(*script.waits, event))
-        case e.LocksGivenBack():
-            script = replace(script, phase="backoff", given_back=event, finished=())
-        case e.CommitIntended():
-            script = replace(script, phase="committing")
-        case e.BatchMeasured():
-            chunks = script.batch or BatchState(0, 0, 0)
-            script = replace(script, batch=replace(chunks, done=event.done, left=event.left, size=event.size))
-        case e.BatchDone() if script.batch is not None:
-            batch = replace(
-                script.batch,
-                done=event.done,
-                left=max(0, script.batch.left - event.rows),
-                size=event.size,
-                chunk=event.chunk,
-                recent=(*script.batch.recent, (event.at, event.rows))[-_RECENT:],
-            )
-            script = replace(script, batch=batch, phase="running")
-        case e.BatchThrottled() if script.batch is not None:
-            script = replace(script, batch=replace(script.batch, throttled=event.reason))
-        case _:
-            pass
-    return replace(state, script=script)
+    return state if state.script is None else replace(state, script=moved(state.script, event))
 
 
 def _fold(state: RunState, event: e.Event) -> RunState:

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from runbooks import Live, execute, one, opened, rows, session, until_true, write
 from standby import standby
 
@@ -183,3 +184,35 @@ async def test_who_waits_behind_us_is_let_through(tmp_path: Path, database: str)
         await waiting
         assert await going == 0
         assert one(database, "SELECT count(*) FROM person WHERE done = 1") == 40
+
+
+KEYS = {
+    "composite": ("a int, b text, PRIMARY KEY (a, b)", "n / 7, 'b' || n % 7", ["a", "b"]),
+    "uuid": ("id uuid PRIMARY KEY", "gen_random_uuid()", ["id"]),
+    "text": ("id text PRIMARY KEY", "chr(97 + n % 26) || ' ''ü' || n", ["id"]),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+async def test_any_key_exactly_also_when_it_is_stopped_on_the_way(tmp_path: Path, database: str, kind: str) -> None:
+    columns, values, key = KEYS[kind]
+    names = ", ".join(key)
+    execute(
+        database,
+        f"CREATE TABLE thing ({columns}, done int NOT NULL DEFAULT 0)",
+        f"INSERT INTO thing ({names}) SELECT {values} FROM generate_series(1, 500) AS n",
+    )
+    joined = " AND ".join(f"t.{name} = batch.{name}" for name in key)
+    sql = (
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS batch AS SELECT {names} FROM thing WHERE done = 0;\n"
+        f"UPDATE thing t SET done = t.done + 1 FROM batch WHERE {joined};\n"
+    )
+    batch = f'batch = {{ table = "thing", key = {key}, where = "done = 0", size = 30, target = "1ms" }}'.replace(
+        "'", '"'
+    )
+    path = write(tmp_path, {"1": sql}, keys={"1": batch})
+    async with opened(path, database) as live:
+        await _cancelled_after(live, 2)
+    async with opened(path, database) as again:
+        assert await again.to_end() == 0
+    assert one(database, "SELECT count(*) FROM thing WHERE done = 1") == 500

@@ -168,3 +168,22 @@ async def test_the_session_is_set_as_it_was_for_the_rest(tmp_path: Path, databas
         assert (
             one(database, "SELECT count(*) FROM pg_attribute WHERE attrelid = 'app.t'::regclass AND attname = 'c'") == 1
         )
+
+
+async def test_a_rebuild_that_was_cancelled_leaves_a_copy_that_is_taken_away(
+    tmp_path: Path, database_each: str
+) -> None:
+    execute(database_each, TABLE, "CREATE INDEX t_a ON t (a)")
+    sql = "REINDEX INDEX CONCURRENTLY t_a;\nCOMMENT ON INDEX t_a IS 'rebuilt';\n"
+    path = book(tmp_path, sql, "COMMENT ON INDEX t_a IS NULL")
+    async with opened(path, database_each) as live, session(database_each, autocommit=False) as old:
+        await old.execute("INSERT INTO t VALUES (1)")
+        going = asyncio.create_task(live.to_end())
+        await until_true(database_each, "SELECT count(*) > 0 FROM pg_class WHERE relname = 't_a_ccnew'")
+        await live.run.cancel()
+        assert await going == 1
+        assert live.state.step("1").repair == ("DROP INDEX CONCURRENTLY public.t_a_ccnew",)
+        await old.rollback()
+        assert await live.to_end() == 0
+        assert one(database_each, "SELECT obj_description('t_a'::regclass)") == "rebuilt"
+        assert one(database_each, "SELECT count(*) FROM pg_class WHERE relname LIKE 't_a_cc%'") == 0

@@ -110,14 +110,18 @@ class Connections:
                 raise OtherOperator(_told(runbook, await self.holder(runbook)))
             await asyncio.sleep(_GOING_EVERY)
 
-    async def _take_back(self, runbook: str) -> None:
+    async def _take_back(self, runbook: str, waiting: Waiting | None) -> None:
         """The lock of a session of ours that is lost: the server may take its time until it notices that."""
-        async with asyncio.timeout(_OWN_GOING_FOR):
-            while not await self.try_lock(runbook):
-                holder = await self.holder(runbook)
-                if holder is not None and holder.operator != _operator(self._operator_name):
-                    break
-                await asyncio.sleep(_GOING_EVERY)
+        until = asyncio.get_running_loop().time() + _OWN_GOING_FOR
+        told = False
+        while not await self.try_lock(runbook) and asyncio.get_running_loop().time() < until:
+            holder = await self.holder(runbook)
+            if holder is not None and holder.operator != _operator(self._operator_name):
+                break
+            if waiting is not None and not told:
+                told = True
+                await waiting("the server still keeps the session of ours that was lost")
+            await asyncio.sleep(_GOING_EVERY)
         await self.take_lock(runbook)
 
     async def release(self) -> None:
@@ -154,7 +158,7 @@ class Connections:
         finally:
             watchdog.cancel()
         if self._locked != runbook:
-            await self._take_back(runbook)
+            await self._take_back(runbook, waiting)
 
     async def _ask(self, name: str, keys: dict[str, object]) -> Table:
         """Asks on the operator's connection; if it is lost, once more on a new one, which holds no lock yet."""

@@ -99,10 +99,11 @@ def _script(runbook: Runbook, row: e.LedgerStep) -> Script | None:
 
 
 async def _look_as_it_did(session: PgSession, script: Script, index: int) -> None:
-    """Names are looked up as the script saw them: by the search_path that it has set."""
+    """Names are looked up as the script saw them: by what it has set, but for locks, on which who looks would wait."""
     await session.fresh()
     for statement in script.statements[: index - 1]:
-        if sets_session(statement) and not makes_temporary(statement):
+        takes_lock = "advisory" in statement.text.lower()
+        if sets_session(statement) and not makes_temporary(statement) and not takes_lock:
             await session.execute(statement.text)
 
 

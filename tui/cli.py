@@ -319,6 +319,7 @@ def status(runbook: str, dsn: str, as_json: bool) -> int:
 def _print_status(state: "RunState", name: str) -> None:
     from tui.engine.changes import words
     from tui.engine.state import StepStatus
+    from tui.postgres.rows import safe
 
     signs = {
         StepStatus.APPLIED: "✓",
@@ -331,9 +332,9 @@ def _print_status(state: "RunState", name: str) -> None:
         word = step.status.value.replace("_", " ")
         click.echo(f"{signs.get(step.status, '○')} {step.plan.id} {step.plan.title}: {word}{when}")
         if step.message:
-            click.echo(f"    {step.message}")
+            click.echo(safe(f"    {step.message}"))
         for sql in step.repair:
-            click.echo(f"    repair: {sql}")
+            click.echo(safe(f"    repair: {sql}"))
         if step.status is StepStatus.IN_DOUBT:
             click.echo(f"    look at the database, then: lockstep settle {name} {step.plan.id} applied --reason …")
             click.echo(f"    or: lockstep settle {name} {step.plan.id} not-applied --reason …")
@@ -343,7 +344,7 @@ def _print_status(state: "RunState", name: str) -> None:
     if state.under_way is not None:
         click.echo(f"? session {state.under_way} runs a script of this runbook now")
     for change in state.changes:
-        click.echo(f"! {words(change)}")
+        click.echo(safe(f"! {words(change)}"))
 
 
 def _load(name: str) -> "Runbook":

@@ -13,6 +13,7 @@ from tui.engine.events import ScriptDone, to_json
 from tui.engine.narrate import narrate
 from tui.engine.run import Run
 from tui.engine.state import RunState
+from tui.postgres.rows import safe
 
 
 async def agreed(run: Run, act: str, yes: bool) -> None:
@@ -33,7 +34,7 @@ async def agreed(run: Run, act: str, yes: bool) -> None:
 
 async def _ask(question: str) -> str:
     """One line from stdin, read by the loop so that a signal need not wait for it; empty when there is none."""
-    click.echo(question, err=True, nl=False)
+    click.echo(safe(question), err=True, nl=False)
     if sys.stdin is None:
         return ""
     loop = asyncio.get_running_loop()
@@ -116,7 +117,8 @@ def _narrator(as_json: bool, unheard: Callable[[], None]) -> Callable[[Any, RunS
                 sys.stdout.flush()
             line = narrate(event, state)
             if line is not None:
-                click.echo(line, err=True)
+                # Names of the catalog and words of others are in it: none may drive the terminal.
+                click.echo(safe(line, lines=True), err=True)
         except BrokenPipeError:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for stream in (sys.stdout, sys.stderr):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from runbooks import Live, execute, one, opened, read, rows, session, until_true, write
 
+from tui import cli
 from tui.engine import events as e
 from tui.engine.narrate import narrate
 from tui.engine.state import StepStatus
@@ -187,3 +188,16 @@ async def test_a_rebuild_that_was_cancelled_leaves_a_copy_that_is_taken_away(
         assert await live.to_end() == 0
         assert one(database_each, "SELECT obj_description('t_a'::regclass)") == "rebuilt"
         assert one(database_each, "SELECT count(*) FROM pg_class WHERE relname LIKE 't_a_cc%'") == 0
+
+
+def test_a_name_of_the_catalog_does_not_drive_the_terminal(
+    tmp_path: Path, database: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    execute(database, TABLE, TWICE)
+    path = book(tmp_path, 'CREATE UNIQUE INDEX CONCURRENTLY "t\x1b[2J" ON t (a);\n')
+    assert cli.run(["run", str(path), "-d", database, "--yes"]) == 1
+    assert cli.run(["status", str(path), "-d", database]) == 1
+    told = capfd.readouterr()
+    assert "repair: DROP INDEX CONCURRENTLY" in told.err
+    assert "repair: DROP INDEX CONCURRENTLY" in told.out
+    assert "\x1b" not in told.out + told.err

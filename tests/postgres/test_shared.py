@@ -149,3 +149,26 @@ async def test_what_was_written_by_hand_is_passed_over(book: Path, database: str
         assert other.state.item("backup").done
         assert [path.parent for path in runs_directory().iterdir()] == [runs_directory()] * 2
         assert isinstance(other.events[0], e.RunOpened)
+
+
+async def test_a_baseline_is_compared_as_it_was_not_as_it_is_kept(
+    tmp_path: Path, database: str, machines: Machines
+) -> None:
+    """What is kept of it has neither the password nor the escape sequence; what is in the table has both."""
+    execute(
+        database, "CREATE TABLE t (a text)", "INSERT INTO t SELECT 'PASSWORD ' || quote_literal('hunter2') || chr(27)"
+    )
+    more = MORE.replace("count(*)", "a")
+    book = write(tmp_path / "small", STEPS, BACK, more=more)
+    machines.at("here")
+    async with opened(book, database) as live:
+        await first_half(live)
+    machines.at("there")
+    async with opened(book, database) as other:
+        await other.run.tick("told", True)
+        await other.run.go_on()
+        assert other.state.verification("same").status is VerificationStatus.PASSED
+        execute(database, "UPDATE t SET a = replace(a, 'hunter2', 'hunter3')")
+        await other.run.verify("same")
+        assert other.state.verification("same").status is VerificationStatus.FAILED
+    assert not any("hunter" in path.read_text() for path in runs_directory().glob("*.jsonl"))

@@ -17,7 +17,9 @@ RUNNER = "lockstep runner"
 OPERATOR = "lockstep operator"
 
 LOCK_SPACE = 0x10C57E9
-"""The first of the two keys of our advisory locks, Lockstep's alone; the next number is for scripts under way."""
+"""The first of the two keys of our advisory locks, Lockstep's alone."""
+SCRIPT_SPACE = LOCK_SPACE + 1
+"""The same for scripts under way."""
 # And the one after it for the moment in which a run was taken in hand.
 _SINCE_SPACE = LOCK_SPACE + 2
 

@@ -13,7 +13,7 @@ from tui.runbook.statements import Statement, command_tag
 
 from . import events as e
 from . import ledger
-from .connections import LOCK_SPACE
+from .connections import SCRIPT_SPACE
 from .facts import Position
 from .guard import judge
 from .job import GiveBack, Job, Stop
@@ -174,7 +174,7 @@ class Hand:
 
         The operator's lock cannot tell that, as it belongs to another session.
         """
-        keys = {"space": LOCK_SPACE + 1, "runbook": self._signature.runbook}
+        keys = {"space": SCRIPT_SPACE, "runbook": self._signature.runbook}
         got = await self.session.query(load("operator/alone"), keys)
         if got.rows[0][0] != "t":
             reason = "another session of Lockstep still runs a script of this runbook"

@@ -11,7 +11,7 @@ from tui.runbook.outside import makes_temporary, sets_session
 
 from . import events as e
 from . import ledger, remains
-from .connections import LOCK_SPACE
+from .connections import SCRIPT_SPACE
 
 _LOOK_EVERY = 0.2
 _ENDS_WITHIN = 5.0
@@ -35,7 +35,7 @@ async def commit_status(session: PgSession, intent: e.CommitIntended) -> e.Commi
 
 async def script_runner(session: PgSession, runbook: str) -> int | None:
     """The session that runs a script of this runbook, if there is one."""
-    answer = await session.query(load("operator/script_runner"), {"space": LOCK_SPACE + 1, "runbook": runbook})
+    answer = await session.query(load("operator/script_runner"), {"space": SCRIPT_SPACE, "runbook": runbook})
     return int(answer.rows[0][0] or 0) if answer.rows else None
 
 

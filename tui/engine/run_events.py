@@ -177,12 +177,16 @@ class WindowOpened:
 
 @dataclass(frozen=True, slots=True)
 class BaselineTaken:
-    """The rows of a ``same_as_before`` verification before step one, as text; ``error`` if the query failed."""
+    """The rows of a ``same_as_before`` verification before step one, as text; ``error`` if the query failed.
+
+    ``sha256`` is over the rows as they came: what is kept of them has no passwords and no control characters.
+    """
 
     at: datetime
     verification: str
     rows: tuple[tuple[str | None, ...], ...]
     error: str | None = None
+    sha256: str = ""
     kind: Literal["baseline_taken"] = "baseline_taken"
 
 

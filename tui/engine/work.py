@@ -128,8 +128,8 @@ class Work:
             if self._grip.stopping or verification.expect.kind is not Expectation.SAME_AS_BEFORE:
                 continue
             answer = await self._grip.asked(partial(verify.ask, script=verification.sql, safety=self._runbook.safety))
-            error = answer.error.message if answer.error else None
-            await self._recorder.record(e.BaselineTaken(e.now(), verification.id, answer.table.rows, error))
+            error, rows = answer.error.message if answer.error else None, answer.table.rows
+            await self._recorder.record(e.BaselineTaken(e.now(), verification.id, rows, error, verify.digest(rows)))
             if error is not None:
                 raise _closed(step, f"no baseline for \u201c{verification.title}\u201d: {error}")
 
@@ -197,9 +197,10 @@ class Work:
         await self._recorder.record(e.VerificationStarted(e.now(), verification.id))
         taken = self._state.baselines.get(verification.id)
         baseline = None if taken is None or taken.error is not None else taken.rows
+        exact = taken.sha256 if taken is not None else ""
         try:
             finished = await self._grip.asked(
-                lambda session: verify.run(session, verification, self._runbook.safety, baseline)
+                lambda session: verify.run(session, verification, self._runbook.safety, baseline, exact)
             )
         except StatementFailed as failure:
             finished = verify.unanswered(verification, baseline, str(failure))

@@ -48,6 +48,8 @@ def _known(error: Exception) -> tuple[str, int] | None:
     from tui.engine.connections import OtherOperator, WrongTarget
     from tui.engine.fixture import FixtureFailed
     from tui.engine.journal import JournalFailed
+    from tui.engine.places import PlaceFailed
+    from tui.engine.rehearsal import RehearsalStopped
     from tui.engine.rollback import RollbackImpossible
     from tui.engine.turn import Busy
     from tui.engine.work import GateClosed
@@ -68,8 +70,8 @@ def _known(error: Exception) -> tuple[str, int] | None:
     codes: list[tuple[tuple[type[Exception], ...], int]] = [
         ((WrongTarget,), NO_CONNECTION),
         ((OtherOperator, Busy), GATE),
-        ((RollbackImpossible, FixtureFailed, EmbeddedError, TrafficError), USAGE),
-        ((JournalFailed,), 1),
+        ((RollbackImpossible, FixtureFailed, EmbeddedError, TrafficError, PlaceFailed), USAGE),
+        ((JournalFailed, RehearsalStopped), 1),
     ]
     return next(((str(error), code) for types, code in codes if isinstance(error, types)), None)
 
@@ -179,6 +181,45 @@ async def _misfits(runbook: "Runbook", dsn: str) -> list[str]:
             return found
         rows = await ledger.read(session, runbook.slug)
         return found + [changes.words(change) for change in changes.changes(runbook, rows)]
+
+
+@cli.command()
+@_runbook
+@_dsn
+@click.option("--clone", is_flag=True, help="On a copy of the database of -d, made on its own server.")
+@click.option("--like", metavar="DSN", help="On the schema of this database, in an embedded server.")
+@click.option("--fixture", is_flag=True, help="On the runbook's own fixture, in an embedded server: the usual.")
+@click.option("--server", type=int, metavar="MAJOR", help="The embedded server's PostgreSQL; without it the newest.")
+@click.option("--scale", default=1.0, type=click.FloatRange(0.001, 100), help="Size of the fixture's data.")
+@_production
+@_json
+def rehearse(
+    runbook: str,
+    dsn: str,
+    clone: bool,
+    like: str | None,
+    fixture: bool,
+    server: int | None,
+    scale: float,
+    production: bool,
+    as_json: bool,
+) -> int:
+    """Try every step and every way back on a throwaway database, and compare what is there with what was."""
+    from tui import rehearse as it
+    from tui.engine import places
+    from tui.postgres.session import Dsn
+
+    if sum((clone, like is not None, fixture)) > 1:
+        raise click.UsageError("--clone, --like and --fixture are three places to rehearse on: choose one")
+    if dsn and not clone:
+        raise click.UsageError("-d with --clone rehearses on a copy of that database, --like DSN on its schema alone")
+    loaded = _load(runbook)
+    if clone:
+        asyncio.run(it.agreed(loaded, Dsn(dsn), production))
+        return it.run(loaded, lambda told: places.on_clone(Dsn(dsn), loaded, told=told), as_json=as_json)
+    if like is not None:
+        return it.run(loaded, lambda told: places.on_like(Dsn(like), loaded, major=server, told=told), as_json=as_json)
+    return it.run(loaded, lambda told: places.on_fixture(loaded, scale=scale, major=server, told=told), as_json=as_json)
 
 
 @cli.command("run")

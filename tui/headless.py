@@ -25,14 +25,14 @@ async def agreed(run: Run, act: str, yes: bool) -> None:
         typed = target.database
         if not yes:
             question = f"PRODUCTION: {act} in {where}? Type the database's name"
-            typed = await _ask(f"{question}: ")
+            typed = await ask(f"{question}: ")
         if not await run.confirm_production(typed):
             raise click.UsageError("that is not the database's name; nothing was done")
-    elif not yes and (await _ask(f"{act} in {where}? [y/N]: ")).lower() not in ("y", "yes"):
+    elif not yes and (await ask(f"{act} in {where}? [y/N]: ")).lower() not in ("y", "yes"):
         raise click.UsageError("nothing was done")
 
 
-async def _ask(question: str) -> str:
+async def ask(question: str) -> str:
     """One line from stdin, read by the loop so that a signal need not wait for it; empty when there is none."""
     click.echo(safe(question), err=True, nl=False)
     if sys.stdin is None:

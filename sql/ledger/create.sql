@@ -41,6 +41,13 @@ CREATE TABLE IF NOT EXISTS lockstep.event (
     event   json NOT NULL
 );
 
+-- What the database was like before a run's first step, as the text of its fingerprint.
+CREATE TABLE IF NOT EXISTS lockstep.fingerprint (
+    run      text PRIMARY KEY,
+    taken_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    body     text NOT NULL
+);
+
 CREATE INDEX IF NOT EXISTS event_runbook_id_idx ON lockstep.event (runbook, id);
 
 CREATE INDEX IF NOT EXISTS act_runbook_step_id_idx ON lockstep.act (runbook, step, id);

@@ -19,6 +19,14 @@ from .facts import PlannedVerification as PlannedVerification
 from .facts import Position as Position
 from .facts import Remains as Remains
 from .facts import Target as Target
+from .proof_events import DeadlineCrossed as DeadlineCrossed
+from .proof_events import FingerprintCompared as FingerprintCompared
+from .proof_events import FingerprintTaken as FingerprintTaken
+from .proof_events import ForecastMade as ForecastMade
+from .proof_events import MadeCounted as MadeCounted
+from .proof_events import ProofRead as ProofRead
+from .proof_events import RehearsalMoved as RehearsalMoved
+from .proof_events import WayBackTried as WayBackTried
 from .run_events import BaselineTaken as BaselineTaken
 from .run_events import ChangesFound as ChangesFound
 from .run_events import CommitStatus as CommitStatus
@@ -56,6 +64,7 @@ from .script_events import ScriptDone as ScriptDone
 from .script_events import ScriptFailed as ScriptFailed
 from .script_events import ScriptStarted as ScriptStarted
 from .script_events import StatementFinished as StatementFinished
+from .script_events import StatementMeasured as StatementMeasured
 from .script_events import StatementStarted as StatementStarted
 
 if TYPE_CHECKING:
@@ -88,6 +97,7 @@ Event = (
     | ScriptStarted
     | StatementStarted
     | StatementFinished
+    | StatementMeasured
     | NoticeRaised
     | LockWaited
     | LocksGivenBack
@@ -103,6 +113,14 @@ Event = (
     | RollbackFinished
     | SessionSignalled
     | PauseSet
+    | ProofRead
+    | ForecastMade
+    | DeadlineCrossed
+    | FingerprintTaken
+    | FingerprintCompared
+    | MadeCounted
+    | RehearsalMoved
+    | WayBackTried
     | RunClosed
 )
 

@@ -41,7 +41,8 @@ async def _ledger(session: PgSession, server: Server) -> list[str]:
         ]
     if rights.rows[0][0] == "t":
         return []
-    grants = "GRANT USAGE ON SCHEMA lockstep TO {0}; GRANT SELECT, INSERT ON lockstep.act, lockstep.event TO {0}"
+    tables = "lockstep.act, lockstep.event, lockstep.fingerprint"
+    grants = f"GRANT USAGE ON SCHEMA lockstep TO {{0}}; GRANT SELECT, INSERT ON {tables} TO {{0}}"
     return [f"role {server.user} may not read and write the ledger: {grants.format(server.user)}"]
 
 

@@ -34,4 +34,6 @@ async def load(dsn: Dsn, runbook: Path, scale: float, progress: Callable[[int, i
             except StatementFailed as failure:
                 line = statement.line + (failure.error.line or 1) - 1
                 raise FixtureFailed(f"{path}:{line}: {failure.error.message}") from None
+        # A database that is in use has its statistics.
+        await session.execute("ANALYZE")
     progress(len(work), len(work), "done")

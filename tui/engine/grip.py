@@ -12,6 +12,7 @@ from . import events as e
 from . import ledger, reading
 from .changes import changes
 from .connections import Connections
+from .meter import Meter
 from .recorder import Recorder
 from .runner import Runner
 from .turn import Turn
@@ -23,7 +24,8 @@ _LOOK_EVERY = 0.2
 class Grip:
     """From the opening of a run to its close. ``stopping``: whoever has the turn is asked to come to an end.
 
-    ``renewed`` is called when the runner has another connection, perhaps to another server.
+    ``renewed`` is called when the runner has another connection, perhaps to another server. ``beside``: a session from
+    which the meter of a rehearsal looks at the runner's.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Grip:
         signature: ledger.Signature,
         recorder: Recorder,
         renewed: Callable[[], None],
+        beside: PgSession | None = None,
     ) -> None:
         self.connections = connections
         self.signature = signature
@@ -40,6 +43,7 @@ class Grip:
         self._runbook = runbook
         self._recorder = recorder
         self._renewed = renewed
+        self._beside = beside
         self.runner = self._runner()
         self._turn = Turn()
         self._command: asyncio.Task[e.ItemProbed] | None = None
@@ -150,7 +154,9 @@ class Grip:
         await self.read_ledger(self._recorder.state.unanswered_commit)
 
     def _runner(self) -> Runner:
-        runner = Runner(self.connections.runner, self.signature, self._recorder)
+        session = self.connections.runner
+        meter = Meter(session, self._beside) if self._beside is not None else None
+        runner = Runner(session, self.signature, self._recorder, meter)
         runner.pause(self._recorder.state.paused)
         return runner
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 from tui.postgres.queries import load
 from tui.postgres.rows import PgError, without_passwords
@@ -17,6 +17,7 @@ from .connections import SCRIPT_SPACE
 from .facts import Position
 from .guard import judge
 from .job import GiveBack, Job, Stop
+from .meter import Meter
 from .notices import Notices
 from .recorder import Recorder
 from .sample import Sample
@@ -35,7 +36,9 @@ class Hand:
     cancel. ``exposed``: a statement outside a transaction is on its way, of which a lost connection tells nothing.
     """
 
-    def __init__(self, session: PgSession, signature: ledger.Signature, recorder: Recorder) -> None:
+    def __init__(
+        self, session: PgSession, signature: ledger.Signature, recorder: Recorder, meter: Meter | None = None
+    ) -> None:
         self.session = session
         self.emit = recorder.record
         self.ready = recorder.ready
@@ -51,6 +54,7 @@ class Hand:
         self.sample: Sample | None = None
         self.paused = False
         self._signature = signature
+        self._meter = meter
         self._job: Job | None = None
         self._part = False
         self._begun = 0.0
@@ -72,6 +76,8 @@ class Hand:
         self._notices.forget()
         # Of a long script that takes a while: not while locks are held.
         meaning(job.script)
+        if self._meter is not None:
+            await self._meter.begin()
         await self.emit(
             e.ScriptStarted(
                 e.now(),
@@ -106,8 +112,8 @@ class Hand:
 
     @property
     def seconds(self) -> float:
-        """Since this try began."""
-        return time.monotonic() - self._begun
+        """Since this try began, without what a meter asked in between."""
+        return time.monotonic() - self._begun - (self._meter.spent if self._meter is not None else 0.0)
 
     # What stops it
 
@@ -207,11 +213,15 @@ class Hand:
         if told:
             shown = without_passwords(statement.text)
             await self.emit(e.StatementStarted(e.now(), job.id, index, statement.line, command_tag(statement), shown))
-        started = time.monotonic()
-        result = await self._sent(job, index, statement)
-        if told:
+        measure = self._meter.measure if self._meter is not None and told else None
+        async with measure(index, statement, outside=self.exposed) if measure is not None else nullcontext():
+            started = time.monotonic()
+            result = await self._sent(job, index, statement)
             seconds = time.monotonic() - started
+        if told:
             await self.emit(e.StatementFinished(e.now(), job.id, index, seconds, result.rows, result.status))
+        if self._meter is not None and self._meter.last is not None and told:
+            await self.emit(e.StatementMeasured(e.now(), job.id, job.direction, self._meter.last))
 
     async def _sent(self, job: Job, index: int, statement: Statement) -> Result:
         notices = asyncio.create_task(self._notices.tell(job.id))

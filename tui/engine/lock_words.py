@@ -3,18 +3,7 @@
 from collections.abc import Iterable
 
 from tui.postgres.rows import Lock
-
-MODES = (
-    "AccessShareLock",
-    "RowShareLock",
-    "RowExclusiveLock",
-    "ShareUpdateExclusiveLock",
-    "ShareLock",
-    "ShareRowExclusiveLock",
-    "ExclusiveLock",
-    "AccessExclusiveLock",
-)
-"""From the weakest to the strongest."""
+from tui.runbook.foreseen import MODES
 
 _CONFLICTS = (7,), (6, 7), (4, 5, 6, 7), (3, 4, 5, 6, 7), (2, 3, 5, 6, 7), (2, 3, 4, 5, 6, 7), range(1, 8), range(8)
 """By mode, the modes that conflict: PostgreSQL's documentation, "Conflicting Lock Modes"."""
@@ -49,6 +38,11 @@ def strength(mode: str) -> int:
     return _STRENGTH.get(mode, -1)
 
 
+def mode_in_words(mode: str) -> str:
+    """``ACCESS EXCLUSIVE`` for ``AccessExclusiveLock``."""
+    return _WORDS.get(mode, mode)
+
+
 def what(lock: Lock) -> str:
     """What is locked: ``client_profiles``, ``row (0,5) of requests``, ``advisory lock 42``."""
     match lock.locktype:
@@ -78,7 +72,7 @@ def held(lock: Lock) -> str:
     if lock.locktype in ("transactionid", "virtualxid"):
         # Every transaction holds itself; the mode says nothing.
         return what(lock)
-    return f"{_WORDS.get(lock.mode, lock.mode)} on {what(lock)}"
+    return f"{mode_in_words(lock.mode)} on {what(lock)}"
 
 
 def wanted(lock: Lock, of_the_waiter: Iterable[Lock]) -> str:

@@ -1,8 +1,16 @@
 """An event as one line for a log or a terminal without a screen; None for what would only be noise there."""
 
+from datetime import datetime
+from typing import Literal
+
 from . import events as e
 from .changes import words
-from .state import RunState, StepStatus
+from .deadline import proof_of
+from .lock_words import duration
+from .proof import Rehearsal
+from .state import RunState, StepState, StepStatus
+
+Badge = Literal["proven", "lossy", "failed", "untested", "stale"]
 
 
 def narrate(event: e.Event, state: RunState) -> str | None:
@@ -63,12 +71,62 @@ def narrate(event: e.Event, state: RunState) -> str | None:
             return f"{_sign(event.ok)} {title}: expected {event.expected}, found {event.found}"
         case e.GateOverridden():
             return f"! went past {', '.join(event.open)}: {event.reason} ({event.operator})"
+        case e.ProofRead(rehearsal=rehearsal):
+            told = ", ".join(f"{step.plan.id} {badge(state, step)}" for step in state.steps)
+            return f"rehearsed {rehearsed_when(rehearsal, event.at)}: {told}"
+        case e.DeadlineCrossed():
+            return f"! {event.words}"
+        case e.FingerprintTaken(error=error) if error:
+            return f"! how the database was before the first step is not known: {error}"
+        case e.FingerprintCompared():
+            return _compared(event, state)
         case e.RollbackFinished():
             return "rolled back" if event.ok else "✗ the rollback stopped"
         case e.SessionSignalled():
             return f"{event.action} {event.pid}: {event.message}"
         case _:
             return None
+
+
+def badge(state: RunState, step: StepState) -> Badge:
+    """The one word for what a rehearsal found of a step and of its way back, and whether that still holds."""
+    proof = proof_of(state, step.plan.id)
+    if state.proof is None or proof is None or "no rollback" in step.plan.untested:
+        return "untested"
+    if step.plan.id in state.proof.stale:
+        return "stale"
+    if proof.state == "failed" or proof.rollback == "failed" or proof.red:
+        return "failed"
+    if proof.state == "pending" or proof.rollback == "missing":
+        return "untested"
+    if proof.rollback == "lossy":
+        return "lossy"
+    return "untested" if step.plan.untested else "proven"
+
+
+def rehearsed_when(rehearsal: Rehearsal, now: datetime) -> str:
+    """``2 days ago on 18.4 (fixture)``."""
+    release = f"{rehearsal.server // 10000}.{rehearsal.server % 10000}"
+    return f"{_ago((now - rehearsal.at).total_seconds())} on {release} ({rehearsal.place})"
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 60:
+        return "just now"
+    if seconds < 86400:
+        return f"{duration(seconds)} ago" if seconds < 3600 else f"{int(seconds // 3600)} h ago"
+    days = int(seconds // 86400)
+    return f"{days} day{'s' if days > 1 else ''} ago"
+
+
+def _compared(event: e.FingerprintCompared, state: RunState) -> str:
+    if event.error:
+        return f"! not compared with what was before: {event.error}"
+    at = f" at {state.before.at.astimezone():%H:%M}" if state.before is not None else " before"
+    if event.identical:
+        return f"✓ identical to the schema{at}, {event.objects} objects compared"
+    found = "".join(f"\n  {difference.rank}: {difference.words}" for difference in event.differences)
+    return f"✗ not what it was{at}:{found}"
 
 
 def _doubts(state: RunState) -> str:

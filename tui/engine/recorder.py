@@ -34,10 +34,14 @@ Listener = Callable[[e.Event, RunState], None]
 
 
 class Recorder:
-    """Holds the run's journal and its state. Nothing is kept on disk before ``take_up``."""
+    """Holds the run's journal and its state. Nothing is kept on disk before ``take_up``.
 
-    def __init__(self) -> None:
+    ``kept`` False: nothing ever is, as the database itself is thrown away.
+    """
+
+    def __init__(self, *, kept: bool = True) -> None:
         self.state = RunState()
+        self._kept = kept
         self._listeners: list[Listener] = []
         self._journal: Journal | None = None
         self._order = asyncio.Lock()
@@ -59,8 +63,9 @@ class Recorder:
         applied. Raises JournalFailed.
         """
         path, known, missing = unfinished(runbook, target, shared, stands)
-        self._journal = Journal(path)
-        self._journal.open()
+        if self._kept:
+            self._journal = Journal(path)
+            self._journal.open()
         self.state = fold(known)
         unanswered = self.state.unanswered_commit
         for event in missing:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from tui.runbook.model import AFTER_BACK, Runbook, Safety, Script
 
+from .deadline import rehearsed_way, scale
+from .proof import WayBack
 from .state import RunState, StepStatus
 
 _NOTHING = Script("repair", "", ())
@@ -15,7 +17,7 @@ class RollbackImpossible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RollbackScript:
-    """One script of the way back. ``expected`` is None: nothing was measured yet.
+    """One script of the way back.
 
     ``repair`` are statements that go before it, and take away what a statement outside a transaction left behind.
     """
@@ -25,19 +27,24 @@ class RollbackScript:
     undoes: tuple[str, ...]
     sql: Script
     transaction: bool
-    expected: float | None
-    untested: bool
     repair: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """What ``R`` does: ``to`` is the last step that stays applied, None where all is taken back."""
+    """What ``R`` does: ``to`` is the last step that stays applied, None where all is taken back.
+
+    ``rehearsed`` is this very way as it was rehearsed, with these scripts from whole steps; ``stale``: a script of it
+    has changed since. ``seconds``: how long it should take here, by the size of the tables.
+    """
 
     to: str | None
     scripts: tuple[RollbackScript, ...]
     in_flight: str | None
     verifications: tuple[str, ...]
+    rehearsed: WayBack | None = None
+    stale: bool = False
+    seconds: float | None = None
 
     @property
     def undoes(self) -> tuple[str, ...]:
@@ -78,7 +85,14 @@ def way_back(runbook: Runbook, state: RunState, to: str | None) -> RollbackPlan:
         if remaining
         else tuple(v.id for v in runbook.verifications_after(AFTER_BACK))
     )
-    return RollbackPlan(to, tuple(scripts), in_flight, judges)
+    last = scripts[0].undoes[0] if scripts else None
+    way = rehearsed_way(state, last, to) if last is not None else None
+    if way is None or last is None or way.scripts != tuple(s.id for s in scripts) or any(s.half for s in state.steps):
+        return RollbackPlan(to, tuple(scripts), in_flight, judges)
+    factor = scale(state, last)
+    seconds = way.seconds * factor if way.seconds is not None and factor is not None else None
+    stale = state.proof is not None and last in state.proof.stale
+    return RollbackPlan(to, tuple(scripts), in_flight, judges, way, stale, seconds)
 
 
 def _way_back(runbook: Runbook, state: RunState, undo: list[str]) -> RollbackScript:
@@ -87,16 +101,16 @@ def _way_back(runbook: Runbook, state: RunState, undo: list[str]) -> RollbackScr
     if stands.repair and not stands.completed and stands.status is not StepStatus.APPLIED:
         # Nothing of it is in the database but what it left behind.
         title = f"Take away what {last} left behind"
-        return RollbackScript(last, title, (last,), _NOTHING, False, None, True, stands.repair)
+        return RollbackScript(last, title, (last,), _NOTHING, False, stands.repair)
     shared = [r for r in runbook.rollbacks if last in r.undoes and set(r.undoes) <= set(undo)]
     if shared:
         best = max(shared, key=lambda r: len(r.undoes))
         undone = tuple(step for step in reversed(undo) if step in best.undoes)
-        return RollbackScript(best.id, best.title, undone, best.sql, True, None, True, stands.repair)
+        return RollbackScript(best.id, best.title, undone, best.sql, True, stands.repair)
     if step.rollback is None:
         raise RollbackImpossible(f"{last} has no rollback of its own, and no shared one fits what is applied")
     title = f"Back from {step.title}"
-    return RollbackScript(last, title, (last,), step.rollback, step.transaction, None, True, stands.repair)
+    return RollbackScript(last, title, (last,), step.rollback, step.transaction, stands.repair)
 
 
 def patience(runbook: Runbook, script: RollbackScript) -> Safety:

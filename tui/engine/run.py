@@ -14,13 +14,16 @@ from tui.postgres.session import Dsn, PgSession, StatementFailed
 from tui.runbook.meaning import runbook_meaning
 from tui.runbook.model import Runbook
 
+from . import before, ledger, operator, rollback, shared
 from . import events as e
-from . import ledger, operator, rollback, shared
 from .connections import Connections, OtherOperator, WrongTarget
+from .deadline import crossing
 from .fit import misfits
+from .forecast import foreseen
 from .grip import Grip
 from .operator import SignalPreview
 from .plan import opening, target_of
+from .proof import Loss
 from .recorder import Recorder
 from .rollback import RollbackPlan
 from .sample import Sample
@@ -38,10 +41,19 @@ _COMMITS_WITHIN = 10.0
 
 
 class Run:
-    """Opened once, closed once. All acts are coroutines on one loop; what they do comes back as events."""
+    """Opened once, closed once. All acts are coroutines on one loop; what they do comes back as events.
+
+    ``rehearsal``: on a database that is thrown away. It leaves no journal, and each statement is measured.
+    """
 
     def __init__(
-        self, runbook: Runbook, dsn: Dsn, *, operator_name: str | None = None, production: bool = False
+        self,
+        runbook: Runbook,
+        dsn: Dsn,
+        *,
+        operator_name: str | None = None,
+        production: bool = False,
+        rehearsal: bool = False,
     ) -> None:
         self.runbook = runbook
         self.operator = safe(operator_name or _login())
@@ -49,13 +61,15 @@ class Run:
         self._dsn = dsn
         self._asked_production = production
         self._watchers: list[Callable[[Sample], None]] = []
-        self._recorder = Recorder()
+        self._rehearsal = rehearsal
+        self._recorder = Recorder(kept=not rehearsal)
         self._recorder.subscribe(self._heed)
         self._recorder.subscribe(self._share)
         self._connections: Connections | None = None
         self._watch: Watch | None = None
         self._shared: Shared | None = None
         self._grip: Grip | None = None
+        self._beside: PgSession | None = None
         self._sampler: Sampler | None = None
         self._sampling: asyncio.Task[None] | None = None
 
@@ -129,6 +143,7 @@ class Run:
             busy=lambda: self.state.busy or self._script_pid is not None,
             our_pid=lambda: self._script_pid,
             own_pids=lambda: frozenset({connections.operator.backend_pid}),
+            foreseen=lambda: foreseen(self.state),
         )
         await self._sampler.connect()
         self._sampling = asyncio.create_task(self._keep_sampling(self._sampler))
@@ -181,12 +196,16 @@ class Run:
             connections, run, self.runbook.slug, (event for event in taken.known if event not in told)
         )
         await self.record(opening(self.runbook, run, target, self.operator, signature.client))
-        self._grip = Grip(connections, self.runbook, signature, self._recorder, self._renewed)
+        if self._rehearsal:
+            self._beside = await PgSession.open(self._dsn, application_name="lockstep meter")
+        self._grip = Grip(connections, self.runbook, signature, self._recorder, self._renewed, self._beside)
         await self._grip.read_ledger(taken.unanswered)
         if self.state.ledger is not None and self.state.ledger.exists:
             self._shared.begin()
         if self.state.rollback is not None and self.state.rollback_ok is None and not self.state.present:
             await self.record(e.RollbackFinished(e.now(), True))
+        if not self._rehearsal:
+            await self._work.foretell()
         if not self.state.applied and self.state.under_way is None:
             async with self._held.turn():
                 await self._work.probe_phase("before")
@@ -231,7 +250,7 @@ class Run:
                 await self._grip.end(_CLOSES_WITHIN)
                 if self._grip.runner.committing:
                     await self._grip.end(_COMMITS_WITHIN)
-            if self._recorder.path is not None and self.state.opened is not None:
+            if self._grip is not None and self.state.opened is not None:
                 code = self.state.exit_code if exit_code is None else exit_code
                 await self.record(e.RunClosed(e.now(), reason, code))
             if self._shared is not None:
@@ -250,8 +269,10 @@ class Run:
             await self._sampler.close()
         if self._connections is not None:
             await self._connections.close()
+        if self._beside is not None:
+            await self._beside.close()
         self._recorder.close()
-        self._sampler = self._grip = self._watch = self._connections = self._shared = None
+        self._sampler = self._grip = self._watch = self._connections = self._shared = self._beside = None
 
     # Checklist and gates
 
@@ -301,8 +322,9 @@ class Run:
             if act.kind == "open_window" and not self.state.applied:
                 await self._work.probe_phase("before")
                 act = self.state.next_act()
-            if act.kind == "run_step":
+            if act.kind == "run_step" and act.step is not None:
                 await self._work.probe_phase("during", act.step)
+                await self._late(act.step)
                 act = self.state.next_act()
             if act.kind == "confirm_production" or (act.gates and act.kind != "finished"):
                 raise GateClosed(act)
@@ -316,6 +338,13 @@ class Run:
                     await self._work.verify_due()
                 case _:
                     return
+
+    async def _late(self, step: str) -> None:
+        """A step that would cross the moment by which going back still fits is asked about first."""
+        agreed = any(f"late:{step}" in override.open for override in self.state.overrides)
+        words = crossing(self.state, step, e.now())
+        if words and not agreed:
+            await self.record(e.DeadlineCrossed(e.now(), step, words))
 
     async def settle(self, step: str, *, applied: bool, reason: str) -> None:
         """A human's word on a step in doubt. ValueError without a reason, or when the step is in no doubt."""
@@ -342,6 +371,16 @@ class Run:
         """
         return rollback.plan(self.runbook, self.state, to)
 
+    async def losses(self, plan: RollbackPlan) -> tuple[Loss, ...] | None:
+        """What this would drop, counted now; None where nobody can know. Raises ConnectionLost."""
+        if self.state.before is None or self.state.before.error:
+            return None
+        try:
+            now = await before.made(self._held.connections.operator, self.state.before)
+        except StatementFailed:
+            return None
+        return before.losses(self.state, plan.to, now)
+
     async def roll_back(self, plan: RollbackPlan) -> None:
         """Cancels what is in flight, runs the plan's scripts, then the verifications that judge it."""
         async with self._held.interrupt():
@@ -356,6 +395,8 @@ class Run:
                 await self.record(e.RollbackFinished(e.now(), done))
             if done:
                 await self._work.verify(*plan.verifications)
+                if self.state.rolled_back:
+                    await self._work.compare()
 
     # Other sessions
 
@@ -383,7 +424,7 @@ class Run:
     @property
     def _work(self) -> Work:
         assert self._shared is not None
-        return Work(self.runbook, self._held, self._recorder, self._shared)
+        return Work(self.runbook, self._held, self._recorder, self._shared, rehearsal=self._rehearsal)
 
     @property
     def _held(self) -> Grip:

@@ -16,6 +16,7 @@ from .hand import Hand
 from .in_batches import in_batches
 from .job import Job, Stop, backoff
 from .journal import JournalFailed
+from .meter import Meter
 from .recorder import Recorder
 from .repair import repair
 from .sample import Sample
@@ -25,8 +26,10 @@ from .transaction import in_transaction
 class Runner:
     """One script at a time."""
 
-    def __init__(self, session: PgSession, signature: ledger.Signature, recorder: Recorder) -> None:
-        self._hand = Hand(session, signature, recorder)
+    def __init__(
+        self, session: PgSession, signature: ledger.Signature, recorder: Recorder, meter: Meter | None = None
+    ) -> None:
+        self._hand = Hand(session, signature, recorder, meter)
         self._emit = recorder.record
 
     @property

@@ -54,9 +54,24 @@ class LockTree:
 
 
 @dataclass(frozen=True, slots=True)
+class InTheWay:
+    """A lock of another session that the step to come would wait for. ``pid`` None is a prepared transaction.
+
+    ``holds`` and ``wants`` are modes as pg_locks names them. ``session`` is None where the server shows none.
+    """
+
+    relation: str
+    wants: str
+    holds: str
+    pid: int | None
+    session: Session | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """What was seen at ``at``; ``cost`` is how long the look took, in seconds.
 
+    ``in_the_way``: what the step to come would wait for now, the longest transaction first.
     ``locks`` is empty when nobody waited and the step's own were not asked for. ``our_locks`` are those of the runner.
     ``wal_rate`` bytes a second, ``transaction_rate`` and, of those, ``rollback_rate`` a second (an
     application whose statements fail rolls back): None until two samples exist or where unknown.
@@ -78,3 +93,4 @@ class Sample:
     tree: LockTree
     missing: tuple[Source, ...] = field(default=())
     rollback_rate: float | None = None
+    in_the_way: tuple[InTheWay, ...] = ()

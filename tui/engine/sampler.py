@@ -6,12 +6,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from tui.postgres.monitor import Monitor
-from tui.postgres.rows import Look
+from tui.postgres.rows import Look, Session
 from tui.postgres.session import CannotConnect, Dsn
 
+from .lock_words import conflict
 from .locks import build_tree
 from .pooler import MEND
-from .sample import Sample
+from .proof import ForeseenLock
+from .sample import InTheWay, Sample
 
 BUSY_INTERVAL = 0.25
 IDLE_INTERVAL = 1.0
@@ -25,11 +27,16 @@ def _nobody() -> frozenset[int]:
     return frozenset()
 
 
+def _nothing() -> tuple[ForeseenLock, ...]:
+    return ()
+
+
 class Sampler:
     """Samples one server, one look at a time: every 250 ms while ``busy()``, else every second.
 
     ``our_pid`` gives the runner's backend, if there is one; its locks are read while ``busy()``. ``own_pids`` gives
-    further sessions of ours, which must not count as blocked or blocking. ``on_sample`` is called on the loop.
+    further sessions of ours, which must not count as blocked or blocking. ``foreseen`` gives the locks that are about
+    to be taken, for which it is looked who is in the way. ``on_sample`` is called on the loop.
     """
 
     def __init__(
@@ -40,6 +47,7 @@ class Sampler:
         our_pid: Callable[[], int | None],
         busy: Callable[[], bool],
         own_pids: Callable[[], frozenset[int]] = _nobody,
+        foreseen: Callable[[], tuple[ForeseenLock, ...]] = _nothing,
     ) -> None:
         self.last: Sample | None = None
         # A run works on a primary. Its sessions being read only, the monitor would not pass for read-write.
@@ -48,6 +56,7 @@ class Sampler:
         self._busy = busy
         self._our_pid = our_pid
         self._own_pids = own_pids
+        self._foreseen = foreseen
         self._awake = asyncio.Event()
         self._before: deque[Look] = deque()
 
@@ -95,7 +104,8 @@ class Sampler:
             await self._monitor.close()
 
     async def _look(self) -> Look:
-        look = asyncio.create_task(self._monitor.look(self._our_pid() if self._busy() else None))
+        names = tuple(lock.relation for lock in self._foreseen())
+        look = asyncio.create_task(self._monitor.look(self._our_pid() if self._busy() else None, names))
         try:
             return await asyncio.shield(look)
         except asyncio.CancelledError:
@@ -140,7 +150,19 @@ class Sampler:
             tree=tree,
             missing=look.missing,
             rollback_rate=rollback_rate,
+            in_the_way=self._in_the_way(look),
         )
+
+    def _in_the_way(self, look: Look) -> tuple[InTheWay, ...]:
+        ours = {*self._own_pids(), self._our_pid()}
+        wanted = {lock.relation: lock.mode for lock in self._foreseen()}
+        sessions = {session.pid: session for session in look.sessions}
+        found = {
+            InTheWay(relation, wanted[relation], mode, pid, sessions.get(pid or 0))
+            for relation, pid, mode in look.held
+            if pid not in ours and relation in wanted and conflict(wanted[relation], mode)
+        }
+        return tuple(sorted(found, key=lambda one: (-_open_for(one.session), one.pid or 0, one.relation, one.holds)))
 
     def _rates(self, look: Look) -> tuple[float | None, float | None, float | None]:
         """Bytes of WAL and transactions a second, without our own, against a look at least a second before."""
@@ -170,3 +192,7 @@ class Sampler:
         if new.rollbacks is not None and old.rollbacks is not None:
             rollbacks = max(0.0, (new.rollbacks - old.rollbacks) / seconds)
         return wal, transactions, rollbacks
+
+
+def _open_for(session: Session | None) -> float:
+    return (session.transaction_seconds or 0.0) if session is not None else 0.0

@@ -7,6 +7,7 @@ from typing import Literal
 from tui.postgres.rows import PgError
 
 from .facts import Blocker
+from .proof import Measure
 
 Direction = Literal["forward", "back"]
 
@@ -79,6 +80,17 @@ class StatementFinished:
     rows: int | None
     status: str
     kind: Literal["statement_finished"] = "statement_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class StatementMeasured:
+    """What the statement that finished has locked, written, scanned and built: in a rehearsal."""
+
+    at: datetime
+    script: str
+    direction: Direction
+    measure: Measure
+    kind: Literal["statement_measured"] = "statement_measured"
 
 
 @dataclass(frozen=True, slots=True)

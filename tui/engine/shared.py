@@ -24,9 +24,14 @@ _SHARED = (
     e.VerificationFinished,
     e.RollbackPlanned,
     e.RollbackFinished,
+    e.ProofRead,
+    e.ForecastMade,
+    e.FingerprintTaken,
+    e.FingerprintCompared,
+    e.MadeCounted,
 )
 # Somebody who only looks leaves nothing behind.
-_LOOKS = (e.RunOpened, e.ItemProbed)
+_LOOKS = (e.RunOpened, e.ItemProbed, e.ProofRead, e.ForecastMade)
 
 
 async def read(session: PgSession, runbook: str, target: e.Target) -> SharedRun | None:

@@ -49,6 +49,12 @@ class RunState:
     watched: e.RunWatched | None = None
     awaited: e.ServerAwaited | None = None
     ledger: e.LedgerRead | None = None
+    proof: e.ProofRead | None = None
+    forecast: e.ForecastMade | None = None
+    late: e.DeadlineCrossed | None = None
+    before: e.FingerprintTaken | None = None
+    compared: e.FingerprintCompared | None = None
+    made: tuple[e.MadeCounted, ...] = ()
     under_way: int | None = None
     repairing: e.RepairStarted | None = None
     closed: e.RunClosed | None = None
@@ -131,7 +137,8 @@ class RunState:
         failed = any(s.status is StepStatus.FAILED for s in self.steps)
         red = any(v.status is VerificationStatus.FAILED for v in self.due)
         unfinished = self.rollback_ok is False or (self.rollback is not None and self.rollback_ok is None)
-        return 1 if failed or red or unfinished else 0
+        differs = self.rolled_back and self.compared is not None and not self.compared.identical
+        return 1 if failed or red or unfinished or differs else 0
 
     def next_act(self) -> NextAct:
         """What going on means now, and which gates are closed."""
@@ -172,6 +179,8 @@ class RunState:
         changed = self.unaccepted_changes if act.kind in ("open_window", "run_step", "repair") else ()
         words += tuple(changed_words(change) for change in changed)
         ids += tuple(change.id for change in changed)
+        if self.late is not None and self.late.step == act.step and act.kind == "run_step":
+            words, ids = (*words, self.late.words), (*ids, f"late:{act.step}")
         if self.paused and act.kind in ("run_step", "repair"):
             words = ("the run is paused", *words)
         return replace(act, gates=words, gate_ids=ids)
@@ -283,6 +292,8 @@ def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
         script=script,
         rollback=rollback,
         rollback_ok=rollback_ok,
+        compared=None if forward else state.compared,
+        late=None,
         unanswered_commit=None,
     )
 
@@ -317,6 +328,7 @@ def _overridden(state: RunState, event: e.GateOverridden) -> RunState:
     return replace(
         state,
         accepted=(*state.accepted, *(c for c in state.unaccepted_changes if c.id in ids)),
+        late=None if state.late is not None and f"late:{state.late.step}" in ids else state.late,
         overrides=(*state.overrides, event),
         items=tuple(replace(i, overridden=True) if i.plan.id in ids else i for i in state.items),
         verifications=tuple(
@@ -407,11 +419,23 @@ def _fold(state: RunState, event: e.Event) -> RunState:
             # What judged these steps says nothing of what is there after it.
             touched = {*event.undoes, "end", "back"}
             verifications = tuple(_reset(v) if v.plan.after in touched else v for v in state.verifications)
-            return replace(state, rollback=event, rollback_ok=None, verifications=verifications)
+            return replace(state, rollback=event, rollback_ok=None, compared=None, verifications=verifications)
         case e.RollbackFinished():
             return replace(state, rollback_ok=event.ok)
         case e.SessionSignalled():
             return replace(state, signals=(*state.signals, event))
+        case e.ProofRead():
+            return replace(state, proof=event)
+        case e.ForecastMade():
+            return replace(state, forecast=event)
+        case e.DeadlineCrossed():
+            return replace(state, late=event)
+        case e.FingerprintTaken():
+            return replace(state, before=event, made=(), compared=None)
+        case e.FingerprintCompared():
+            return replace(state, compared=event)
+        case e.MadeCounted():
+            return replace(state, made=(*state.made, event))
         case e.PauseSet():
             return replace(state, paused=event.paused)
         case e.RunClosed():

@@ -1,6 +1,8 @@
 """What a run does to its database: steps, ways back, verifications and probes. Whoever calls has the turn."""
 
+import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -9,9 +11,10 @@ from tui.runbook.meaning import meaning
 from tui.runbook.model import ChecklistItem, Expectation, Runbook, Verification
 from tui.runbook.statements import Statement, split
 
-from . import checks, ledger, reading, rollback, verify
+from . import before, checks, ledger, proofs, reading, rollback, verify
 from . import events as e
 from .connections import OtherOperator, WrongTarget
+from .forecast import forecasts, relevant
 from .grip import Grip
 from .job import Job
 from .journal import JournalFailed
@@ -30,17 +33,44 @@ class GateClosed(Exception):
 
 
 class Work:
-    """On one grip; everything that happens is recorded, and read back from the state that the records make."""
+    """On one grip; everything that happens is recorded, and read back from the state that the records make.
 
-    def __init__(self, runbook: Runbook, grip: Grip, recorder: Recorder, shared: Shared) -> None:
+    ``rehearsal``: nothing is foretold, and nothing kept to compare with, as the rehearsal itself does that.
+    """
+
+    def __init__(
+        self, runbook: Runbook, grip: Grip, recorder: Recorder, shared: Shared, *, rehearsal: bool = False
+    ) -> None:
         self._runbook = runbook
         self._grip = grip
         self._recorder = recorder
         self._shared = shared
+        self._rehearsal = rehearsal
 
     @property
     def _state(self) -> RunState:
         return self._recorder.state
+
+    # What is known beforehand
+
+    async def foretell(self) -> None:
+        """What is known of each step from a rehearsal or by rule, before it begins."""
+        told = self._state.proof
+        known = told.rehearsal if told is not None else None
+        kept = await asyncio.to_thread(proofs.newest, self._runbook.slug)
+        newest = max((one for one in (known, kept) if one is not None), key=lambda one: one.at, default=None)
+        stale: tuple[str, ...] = ()
+        if newest is not None:
+            stale = tuple(proof.step for proof in newest.steps if proofs.stale(self._runbook, proof))
+            if told is None or (newest, stale) != (told.rehearsal, told.stale):
+                await self._recorder.record(e.ProofRead(e.now(), newest, stale))
+        if self._state.forecast is not None and self._state.present:
+            # Its names and sizes are those of before the first step.
+            return
+        here = await self._grip.asked(proofs.sizes)
+        steps = await asyncio.to_thread(forecasts, self._runbook, newest, stale, here)
+        forecast = e.ForecastMade(e.now(), steps, ())
+        await self._recorder.record(replace(forecast, tables=relevant(forecast, here)))
 
     # Steps
 
@@ -49,6 +79,7 @@ class Work:
         rows = await self._grip.ledger_rows()
         if not any(row.applied or row.completed or row.begun for row in rows):
             await self._take_baselines(step_id)
+            await self._keep_fingerprint()
         step = self._runbook.step(step_id)
         await self._still_there(step_id)
         row = next((s for s in rows if s.step == step_id), None)
@@ -72,6 +103,8 @@ class Work:
             _statements(self._state.step(step_id).repair),
         )
         if await self._run(job):
+            await self._count_made(step_id)
+            await self._foretell_rest()
             await self.verify_due()
 
     async def _still_there(self, step_id: str) -> None:
@@ -133,7 +166,45 @@ class Work:
             if error is not None:
                 raise _closed(step, f"no baseline for \u201c{verification.title}\u201d: {error}")
 
+    async def _keep_fingerprint(self) -> None:
+        """How the database is before the first step, for the comparison after the way back."""
+        if self._rehearsal:
+            return
+        await self._grip.asked(ledger.create)
+        run, wanted = self._grip.signature.run, self._runbook.proof
+        await self._recorder.record(await self._grip.asked(lambda session: before.keep(session, run, wanted)))
+
+    async def _count_made(self, step_id: str) -> None:
+        """What the step itself has put where nothing was: what comes in later is somebody's who would lose it."""
+        taken = self._state.before
+        if taken is None or taken.error or self._grip.stopping:
+            return
+        with suppress(StatementFailed):
+            made = await self._grip.asked(lambda session: before.made(session, taken))
+            await self._recorder.record(e.MadeCounted(e.now(), step_id, made))
+
+    async def _foretell_rest(self) -> None:
+        """What the step has renamed, or made, is there now for the next ones, and has a size."""
+        known, told = self._state.forecast, self._state.proof
+        if known is None or self._grip.stopping:
+            return
+        here = await self._grip.asked(proofs.sizes)
+        rehearsal, stale = (told.rehearsal, told.stale) if told is not None else (None, ())
+        told_anew = await asyncio.to_thread(forecasts, self._runbook, rehearsal, stale, here)
+        anew = {one.step: one for one in told_anew}
+        steps = tuple(one if one.step in self._state.applied else anew[one.step] for one in known.steps)
+        forecast = e.ForecastMade(e.now(), steps, known.tables)
+        if steps != known.steps:
+            await self._recorder.record(replace(forecast, tables=known.tables + relevant(forecast, here)))
+
     # Ways back
+
+    async def compare(self) -> None:
+        """Whether the database is again what it was before the first step."""
+        if self._rehearsal or self._grip.stopping:
+            return
+        run, wanted = self._grip.signature.run, self._runbook.proof
+        await self._recorder.record(await self._grip.asked(lambda session: before.compare_now(session, run, wanted)))
 
     async def take_back(self, plan: RollbackPlan) -> bool:
         """Runs the plan's scripts in order; False when one did not get through."""

@@ -66,15 +66,18 @@ class Monitor:
         self._transactions = 0
         self._asked: dict[str, None] = {}
 
-    async def look(self, our_pid: int | None = None) -> Look:
-        """One look at everything. ``our_pid``: a session whose locks are read even when nobody waits."""
+    async def look(self, our_pid: int | None = None, relations: Sequence[str] = ()) -> Look:
+        """One look at everything. ``our_pid``: a session whose locks are read even when nobody waits.
+
+        ``relations``: those whose locks are read, whoever holds them, by the names that looks give them.
+        """
         started = time.monotonic()
         at = datetime.now(UTC)
         watchdog = asyncio.get_running_loop().call_later(_ANSWER_WITHIN, self.hang_up)
         try:
             if not await self._connected():
                 return self._nothing(at, started)
-            return await self._look(at, started, our_pid)
+            return await self._look(at, started, our_pid, relations)
         except psycopg.OperationalError as error:
             self._lose(safe(str(error).strip()) or "the connection was lost")
             return self._nothing(at, started)
@@ -102,7 +105,7 @@ class Monitor:
             await self._connection.close()
             self._connection = None
 
-    async def _look(self, at: datetime, started: float, our_pid: int | None) -> Look:
+    async def _look(self, at: datetime, started: float, our_pid: int | None, relations: Sequence[str]) -> Look:
         self._asked.clear()
         found = await self._ask({"activity": None, "counters": None, "replication": None, "progress": None})
         activity = found["activity"]
@@ -120,6 +123,8 @@ class Monitor:
             more["blocking"] = {"pids": waiting}
         if more or our_pid is not None:
             more["locks"] = {"pid": our_pid or 0}
+        if relations:
+            more["held"] = {"names": list(relations)}
         if more:
             found |= await self._ask(more)
         pairs = found.get("waiting") or found.get("blocking") or []
@@ -150,6 +155,7 @@ class Monitor:
             else None,
             own_transactions=self._transactions,
             missing=tuple(self._refused[name].source for name in self._asked if name in self._refused),
+            held=tuple((self._text(name), pid, self._text(mode)) for name, pid, mode in found.get("held") or ()),
         )
 
     async def _name(self, locks: _Rows, progress: _Rows, prepared: bool) -> Mapping[str, str]:

@@ -184,6 +184,7 @@ class Look:
 
     ``blocking``: by the pid of each session that waits for a lock, whom it waits for; 0 is a prepared transaction.
     ``prepared``: the gid of each prepared transaction by its transaction id, asked only where one blocks.
+    ``held``: of the relations that were asked for, the locks by relation, pid (None: a prepared transaction) and mode.
     ``own_transactions``: how many of the database's transactions were our own looks, since the connection was made.
     ``cost``: seconds from the first question to the last answer.
     """
@@ -199,6 +200,7 @@ class Look:
     counters: Counters | None = None
     own_transactions: int = 0
     missing: tuple[Source, ...] = ()
+    held: tuple[tuple[str, int | None, str], ...] = ()
 
     def has(self, source: str) -> bool:
         """This source gave an answer."""

@@ -17,6 +17,7 @@ from tui.runbook.model import (
     Expect,
     Expectation,
     Phase,
+    Proof,
     Requires,
     Rollback,
     Runbook,
@@ -30,6 +31,7 @@ from tui.runbook.schema import (
     ChecklistTable,
     ExpectTable,
     Problem,
+    ProofTable,
     RollbackTable,
     RunbookTable,
     SafetyTable,
@@ -93,6 +95,7 @@ class Builder:
             steps=tuple(self._step(element, safety) for element in steps),
             verifications=tuple(self._verification(element, ids) for element in verifications),
             rollbacks=tuple(self._rollback(element, ids) for element in rollbacks),
+            proof=_proof(top.table.proof),
         )
         self._refuse_same_undoes(rollbacks)
         doubtful = not isinstance(self._raw.get("rollback", []), list) or any(
@@ -344,6 +347,10 @@ class Builder:
                 return place.line
             at = at[:-1]
         return None
+
+
+def _proof(table: ProofTable | None) -> Proof:
+    return Proof() if table is None else Proof(**table.model_dump(include=table.model_fields_set))
 
 
 def _safety(base: Safety, table: SafetyTable | None) -> Safety:

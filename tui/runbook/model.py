@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from .statements import Statement
 
@@ -165,6 +165,17 @@ class Requires:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """How closely a database is looked at before the first step and after the way back.
+
+    ``data``: its rows not at all; tables of more than ``whole_up_to`` rows at both ends of their key; or all of them.
+    """
+
+    data: Literal["none", "sampled", "whole"] = "none"
+    whole_up_to: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
 class Runbook:
     """A whole runbook. ``production`` is True or fnmatch patterns over host and database name.
 
@@ -181,6 +192,7 @@ class Runbook:
     steps: tuple[Step, ...]
     verifications: tuple[Verification, ...]
     rollbacks: tuple[Rollback, ...]
+    proof: Proof = Proof()
     toml: str = ""
 
     @property

@@ -58,6 +58,11 @@ class SafetyTable(Table):
     max_replica_lag: _Timeout | None = None
 
 
+class ProofTable(Table):
+    data: Literal["none", "sampled", "whole"] | None = None
+    whole_up_to: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+
+
 class ExpectTable(Table):
     value: Annotated[Any, PlainValidator(values.scalar)] = None
     rows: Annotated[int, Field(ge=0)] | None = None
@@ -125,7 +130,7 @@ class RollbackTable(Table):
 
 
 class RunbookTable(Table):
-    """The keys outside of any table, and the two tables that are there once."""
+    """The keys outside of any table, and the tables that are there once."""
 
     needs = ("name", "window")
 
@@ -134,6 +139,7 @@ class RunbookTable(Table):
     requires: RequiresTable | None = None
     production: Annotated[bool | tuple[str, ...], PlainValidator(values.production)] | None = None
     safety: SafetyTable | None = None
+    proof: ProofTable | None = None
 
 
 ELEMENTS: dict[str, type[ChecklistTable] | type[StepTable] | type[VerificationTable] | type[RollbackTable]] = {
@@ -147,6 +153,7 @@ ELEMENTS: dict[str, type[ChecklistTable] | type[StepTable] | type[VerificationTa
 _INNER: dict[str, type[Table]] = {
     "requires": RequiresTable,
     "safety": SafetyTable,
+    "proof": ProofTable,
     "batch": BatchTable,
     "expect": ExpectTable,
 }
@@ -212,7 +219,7 @@ def _missing(model: type[Table], raw: dict[str, Any], at: tuple[str, ...] = ()) 
 def _drop(table: dict[str, Any], at: tuple[Key, ...]) -> None:
     """Take out what is wrong: one key of an inner table whose keys are independent, else the whole value."""
     key = str(at[0])
-    if len(at) > 1 and key in ("safety", "requires", "batch") and isinstance(table.get(key), dict):
+    if len(at) > 1 and key in ("safety", "requires", "proof", "batch") and isinstance(table.get(key), dict):
         table[key] = {inner: value for inner, value in table[key].items() if inner != at[1]}
     else:
         table.pop(key, None)

@@ -1,0 +1,2 @@
+INSERT INTO lockstep.fingerprint (run, body) VALUES (%(run)s, %(body)s)
+ON CONFLICT (run) DO NOTHING

@@ -1,0 +1,1 @@
+SELECT body FROM lockstep.fingerprint WHERE run = %(run)s

@@ -1,0 +1,154 @@
+"""``lockstep rehearse`` as it is typed: the guides' rollbacks, the shipped runbook, exit codes and --json."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import INSTALLATIONS
+from runbooks import write
+
+from tui.engine.proofs import newest
+
+GUIDES = Path(__file__).resolve().parents[1] / "guides"
+MAJORS = sorted({one.major for one in INSTALLATIONS.values() if one.source == "wheel"})
+
+
+def rehearse(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "tui", "rehearse", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=240,
+        check=False,
+    )
+
+
+def objects(stdout: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stdout.splitlines()]
+
+
+def ways(found: dict[str, Any]) -> dict[tuple[str, str | None], dict[str, Any]]:
+    return {(way["after"], way["to"]): way for way in found["ways_back"]}
+
+
+def test_the_guides_rollback_of_001_fails_and_is_told(tmp_path: Path) -> None:
+    done = rehearse(str(GUIDES / "momentum-as-written"), "--json")
+    assert done.returncode == 1, done.stderr
+    found = objects(done.stdout)[-1]
+    assert found["kind"] == "rehearsal"
+    assert [(step["id"], step["state"], step["rollback"]) for step in found["steps"]] == [
+        ("001", "applied", "failed"),
+        ("002", "applied", "failed"),
+        ("003", "applied", "failed"),
+    ]
+    told = ways(found)
+    # By themselves 002 and 003 are undone as they should be: it is 001 that stands in the way of all.
+    assert {key: way["verdict"] for key, way in told.items()} == {
+        ("001", None): "failed",
+        ("002", "001"): "proven",
+        ("002", None): "failed",
+        ("003", "002"): "proven",
+        ("003", None): "failed",
+    }
+    error = told["001", None]["error"]
+    assert error.startswith(
+        "rollback/001_initial_schema.sql:2: DROP TABLE: "
+        "cannot drop table organization_members because other objects depend on it"
+    )
+    assert "policy Admins can update organization on table organizations depends on" in error
+
+
+def test_the_guides_rollback_of_004_fails_and_is_told(tmp_path: Path) -> None:
+    done = rehearse(str(GUIDES / "email-providers-as-written"))
+    assert done.returncode == 1
+    assert "after 003 → the start by whole" in done.stdout
+    assert (
+        "✗ rollback/rollback.sql:2: DROP TABLE: cannot drop table dripiq_app.email_provider_configs because other "
+        "objects depend on it; constraint email_sender_identities_provider_config_id_fkey" in done.stdout
+    )
+    assert done.stdout.endswith("not proven\n")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["momentum-corrected", "email-providers-corrected"])
+def test_a_corrected_rollback_is_proven(name: str) -> None:
+    done = rehearse(str(GUIDES / name), "--json")
+    assert done.returncode == 0, done.stdout[-2000:]
+    found = objects(done.stdout)[-1]
+    assert found["ok"] is True
+    assert {step["rollback"] for step in found["steps"]} == {"proven"}
+    assert not any(way["again"] for way in found["ways_back"])
+
+
+LOST = """\
+- comment on column dev.tasks.state is gone
+- comment on table dev.tasks is gone
+- constraint tasks_user_id_fkey on dev.tasks is gone
+- grant INSERT on dev.tasks to tasks_app is gone
+- grant SELECT on dev.tasks to tasks_app is gone
+- grant SELECT on dev.tasks to tasks_report with grant option is gone
+- grant UPDATE on column dev.tasks.state to tasks_app is gone
+~ column dev.tasks.state: statistics target was 500, is the default
+~ trigger tasks_changed_at on dev.tasks is disabled (was enabled)
+~ columns of dev.tasks stand in another order"""
+
+
+def test_what_a_rollback_loses_silently_is_named_object_by_object() -> None:
+    done = rehearse(str(GUIDES / "lossy"))
+    assert done.returncode == 1
+    told = [line.strip() for line in done.stdout.splitlines() if line.startswith("      ")]
+    assert len(told) == len(LOST.splitlines())
+    for line, wanted in zip(told, LOST.splitlines(), strict=True):
+        assert line.startswith(wanted)
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_the_shipped_runbook_is_proven_from_every_stop_point(major: int) -> None:
+    done = rehearse("iso-agents-to-users", "--server", str(major), "--scale", "0.02", "--json")
+    assert done.returncode == 0, done.stderr[-2000:]
+    *events, found = objects(done.stdout)
+    assert found["server"] // 10000 == major
+    assert [(way["after"], way["to"], way["scripts"], way["verdict"]) for way in found["ways_back"]] == [
+        ("004", None, ["004"], "proven"),
+        ("005", "004", ["005"], "proven"),
+        ("005", None, ["005", "004"], "proven"),
+        ("006", "005", ["006"], "proven"),
+        ("006", None, ["006", "005", "004"], "proven"),
+        ("007", "006", ["007"], "proven"),
+        ("007", None, ["008"], "proven"),
+    ]
+    first = found["steps"][0]
+    assert {"relation": "iso_agents", "mode": "ACCESS EXCLUSIVE"} in first["locks"]
+    assert first["rewrites"] == ["iso_agents"]
+    assert first["scans"] == ["iso_agents"]
+    assert first["forward_seconds"] > 0
+    assert first["rollback_seconds"] > 0
+    assert first["differences"] == []
+    assert [event["way"]["verdict"] for event in events if event["kind"] == "way_back_tried"] == ["proven"] * 7
+
+    kept = newest("iso-agents-to-users")
+    assert kept is not None
+    assert kept.ok
+    assert [step.step for step in kept.steps] == ["004", "005", "006", "007"]
+
+
+def test_what_is_asked_for_and_cannot_be(tmp_path: Path) -> None:
+    book = str(write(tmp_path / "small", {"1": "SELECT 1;"}, {"1": "SELECT 1;"}))
+    bare = rehearse(book)
+    assert bare.returncode == 2
+    assert bare.stderr.splitlines()[-1].startswith("lockstep: small has no fixture: no SQL file in ")
+    both = rehearse(book, "--fixture", "--like", "dbname=app")
+    assert both.returncode == 2
+    assert "choose one" in both.stderr
+    neither = rehearse(book, "-d", "dbname=app")
+    assert neither.returncode == 2
+    assert "--clone" in neither.stderr
+    nobody = rehearse(book, "-d", f"host={tmp_path} dbname=app", "--clone")
+    assert nobody.returncode == 3
+    version = rehearse("iso-agents-to-users", "--server", "9")
+    assert version.returncode == 2
+    assert "there is no PostgreSQL 9 on this machine" in version.stderr

@@ -1,0 +1,122 @@
+"""Until when going back still fits into the window, by how long it took in rehearsal. Pure; seconds."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .proof import StepProof, TableSize, WayBack
+from .state import RunState
+
+_MARGIN = 0.5
+_LEAST_MARGIN = 30.0
+"""What is kept besides the time that going back should take: half of it, and half a minute at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The last moment to go back from where ``after`` is the last step applied.
+
+    ``at`` is None where nobody can know, and ``unknown`` says why. ``back``: how long it took in rehearsal; ``scale``:
+    how much larger the tables are here, 1 at least; ``margin`` is kept besides.
+    """
+
+    after: str
+    at: datetime | None = None
+    back: float = 0.0
+    scale: float = 1.0
+    margin: float = 0.0
+    stale: bool = False
+    unknown: str = ""
+
+    @property
+    def needs(self) -> float:
+        return self.back * self.scale + self.margin
+
+
+def deadline(state: RunState, after: str | None = None) -> Deadline | None:
+    """From here, or once ``after`` is applied. None where nothing is there to take back or no window is open."""
+    ends = state.window_ends_at
+    last = after or _last(state)
+    if ends is None or last is None:
+        return None
+    if state.proof is None:
+        return Deadline(last, unknown="never rehearsed")
+    way = rehearsed_way(state, last, None)
+    if way is None or way.verdict == "missing":
+        return Deadline(last, unknown="no way back was rehearsed")
+    if way.seconds is None or way.verdict == "failed":
+        return Deadline(last, unknown="its way back failed in rehearsal")
+    factor = scale(state, last)
+    if factor is None:
+        return Deadline(last, unknown="rehearsed without rows")
+    margin = max(_LEAST_MARGIN, way.seconds * factor * _MARGIN)
+    at = ends - timedelta(seconds=way.seconds * factor + margin)
+    return Deadline(last, at, way.seconds, factor, margin, last in state.proof.stale)
+
+
+def crossing(state: RunState, step: str, now: datetime) -> str:
+    """Why this step should not begin any more: it would end after the moment to go back. Empty where it may."""
+    proof = proof_of(state, step)
+    if proof is None or proof.forward_seconds is None:
+        return ""
+    limit = deadline(state, step)
+    factor = scale(state, step)
+    if limit is None or limit.at is None or factor is None:
+        return ""
+    ends = now + timedelta(seconds=proof.forward_seconds * factor)
+    if ends <= limit.at:
+        return ""
+    return (
+        f"{step} would end at {_clock(ends)}; to be back when the window ends, going back must begin by "
+        f"{_clock(limit.at)}"
+    )
+
+
+def rehearsed_way(state: RunState, after: str, to: str | None) -> WayBack | None:
+    """The rehearsed way back between these two, if it was tried."""
+    if state.proof is None:
+        return None
+    return next((w for w in state.proof.rehearsal.ways_back if w.after == after and w.to == to), None)
+
+
+def proof_of(state: RunState, step: str) -> StepProof | None:
+    """What the newest rehearsal found of this step."""
+    if state.proof is None:
+        return None
+    return next((p for p in state.proof.rehearsal.steps if p.step == step), None)
+
+
+def scale(state: RunState, after: str) -> float | None:
+    """How many times larger the tables that the steps up to this one lock are here than in rehearsal: 1 at least.
+
+    None where they were empty there and are not here.
+    """
+    if state.proof is None:
+        return None
+    touched: set[str] = set()
+    for proof in state.proof.rehearsal.steps:
+        touched |= {name for measure in proof.statements for name in measure.relations}
+        if proof.step == after:
+            break
+    there = _bytes(state.proof.rehearsal.tables, touched)
+    here = _bytes(state.forecast.tables if state.forecast is not None else (), touched)
+    if here <= there:
+        return 1.0
+    return here / there if there else None
+
+
+def _bytes(tables: tuple[TableSize, ...], wanted: set[str]) -> int:
+    return sum(table.bytes for table in tables if table.table in wanted)
+
+
+def _last(state: RunState) -> str | None:
+    """The last step of which the database holds something, or will as soon as the one in flight is committed."""
+    script = state.script
+    order = [s.plan.id for s in state.steps]
+    there = set(state.present)
+    if script is not None and script.active and script.started.direction == "forward":
+        there |= set(script.started.steps)
+    return next((step for step in reversed(order) if step in there), None)
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment.astimezone():%H:%M:%S}"

@@ -1,0 +1,308 @@
+"""Tries a runbook on throwaway databases: forward, back from each step and from each stop-point, forward again.
+
+After each step: back by its own rollback and forward again, then back to where nothing was applied. What is there after
+a way back is compared with what was there before, object by object and table by table. Where a way back fails or loses
+something the next one begins on a fresh copy, so that each is judged for itself.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from tui.postgres import fingerprint
+from tui.postgres.fingerprint import Fingerprint
+from tui.postgres.session import Dsn, PgSession
+from tui.runbook.model import Runbook
+
+from . import events as e
+from .differences import compare
+from .meter import OPTIONS
+from .places import Place
+from .proof import Difference, Rehearsal, StepProof, TableSize, Verdict, WayBack
+from .proofs import scripts_of, sizes
+from .rollback import RollbackImpossible
+from .run import Run
+from .standing import StepStatus, VerificationStatus
+from .state import RunState
+from .tried import Tried
+from .work import GateClosed
+
+NAME = "lockstep rehearsal"
+_REASON = "a rehearsal, on a throwaway database"
+_WORST: tuple[Verdict, ...] = ("failed", "lossy", "missing", "proven")
+
+Heard = Callable[[e.Event, RunState], None]
+
+
+class RehearsalStopped(Exception):
+    """It cannot come to an end; the text says why."""
+
+
+class Rehearsing:
+    """One rehearsal. ``heard`` is called at each event of the runs that it makes, and at its own."""
+
+    def __init__(self, runbook: Runbook, place: Place, heard: Heard) -> None:
+        self._runbook = runbook
+        self._place = place
+        self._heard = heard
+        self._tried = Tried(runbook)
+        self._dsn = Dsn()
+        self._run: Run | None = None
+        self._first: list[Fingerprint] = []
+        """By number of steps that are applied: what was there the first time."""
+        self._ways: list[WayBack] = []
+        self._tables: dict[str, TableSize] = {}
+        self._proven_back = False
+        """The last pass went back whole and proven: the next one goes forward again."""
+        self._done = 0
+
+    async def go(self) -> Rehearsal:
+        """Tries everything. Raises RehearsalStopped, PlaceFailed, CannotConnect, ConnectionLost."""
+        try:
+            return await self._go()
+        finally:
+            await self._leave()
+
+    async def _go(self) -> Rehearsal:
+        self._tell("makes a copy of the database")
+        self._dsn = await self._place.fresh()
+        self._first.append(await self._fingerprint())
+        async with await PgSession.open(self._dsn, application_name=NAME) as session:
+            server = (await session.server()).version
+        await self._size()
+        steps = self._runbook.steps
+        for number in range(1, len(steps) + 1):
+            if not await self._forward(number):
+                break
+            await self._back_by_its_own(number)
+            await self._back_whole(number)
+        else:
+            if self._proven_back:
+                await self._forward(len(steps))
+        proofs = tuple(self._proof(number) for number in range(1, len(steps) + 1))
+        named = {name for proof in proofs for measure in proof.statements for name in measure.relations}
+        return Rehearsal(
+            e.now(),
+            self._runbook.slug,
+            self._place.kind,
+            server,
+            proofs,
+            tuple(self._ways),
+            tuple(table for name, table in sorted(self._tables.items()) if name in named),
+            all(p.state == "applied" and p.rollback == "proven" and not p.red for p in proofs)
+            and not any(way.again for way in self._ways),
+        )
+
+    # Forward
+
+    async def _forward(self, number: int) -> bool:
+        """Until so many steps are applied; False where one of them does not get through, the first time."""
+        run = await self._opened()
+        for at in range(len(run.state.applied) + 1, number + 1):
+            step = self._runbook.steps[at - 1]
+            again = at < len(self._first)
+            self._tell(f"{step.id} forward{' again' if again else ''}")
+            self._tried.begin(None if again else step.id)
+            error = await self._step(run, step.id)
+            if error and not again:
+                self._tried.failed[step.id] = error
+                return False
+            if error:
+                await self._not_again(f"{step.id} does not go forward again: {error}", number)
+                return True
+            if not again:
+                self._tried.red[step.id] = self._red(run)
+                self._first.append(await self._fingerprint())
+                await self._size()
+            elif at == min(number, len(self._first) - 1):
+                self._compare_again(at, await self._fingerprint())
+        return True
+
+    async def _step(self, run: Run, step: str) -> str:
+        """What went wrong with it, in words; empty where it is applied and its verifications were asked."""
+        while True:
+            act = run.state.next_act()
+            if act.kind == "confirm_production":
+                assert run.state.opened is not None
+                await run.confirm_production(run.state.opened.target.database)
+                continue
+            if act.kind == "finished" or (act.kind == "run_step" and act.step != step):
+                return ""
+            try:
+                await run.go_on()
+            except GateClosed as closed:
+                if not closed.act.gate_ids:
+                    return str(closed)
+                await run.override(closed.act.gate_ids, _REASON)
+                continue
+            if run.state.step(step).status is not StepStatus.APPLIED:
+                if act.kind == "run_step":
+                    return self._tried.error or "it did not get through"
+            elif act.kind in ("run_step", "run_verifications") and not self._pending(run):
+                return ""
+
+    def _pending(self, run: Run) -> bool:
+        return any(v.status is VerificationStatus.PENDING for v in run.state.due)
+
+    def _red(self, run: Run) -> tuple[str, ...]:
+        """Verifications that are not as expected; without data nobody can expect much."""
+        if not self._place.has_data:
+            return ()
+        told = {words for red in self._tried.red.values() for words in red}
+        found = (
+            f"{v.plan.title}: expected {v.result.expected}, found {v.result.found}"
+            for v in run.state.due
+            if v.status in (VerificationStatus.FAILED, VerificationStatus.ACCEPTED)
+            and v.result is not None
+            and not v.result.ok
+        )
+        return tuple(words for words in found if words not in told)
+
+    # Back
+
+    async def _back_by_its_own(self, number: int) -> None:
+        """From this step to the one before it, and forward once more."""
+        if number == 1:
+            return
+        if await self._back(number, number - 1) and not await self._on(number):
+            await self._renew(number)
+
+    async def _on(self, number: int) -> bool:
+        """Once more forward to where it was before the last way back."""
+        ways = len(self._ways)
+        await self._forward(number)
+        return not self._ways[ways - 1].again
+
+    async def _back_whole(self, number: int) -> None:
+        """From this step to where nothing is applied."""
+        self._proven_back = await self._back(number, 0)
+        if self._proven_back:
+            await self._leave()
+        elif number < len(self._runbook.steps):
+            await self._renew(0)
+
+    async def _back(self, number: int, to: int) -> bool:
+        """Tries the way back from here to where ``to`` steps are applied; False where it is not proven."""
+        steps = self._runbook.steps
+        run = await self._opened()
+        after, stays = steps[number - 1].id, steps[to - 1].id if to else None
+        self._tell(f"back from {after} to {f'after {stays}' if stays else 'the start'}")
+        try:
+            plan = run.plan_rollback(stays)
+        except RollbackImpossible as impossible:
+            self._tell_way(WayBack(after, stays, (), "missing", error=str(impossible)))
+            return False
+        scripts = tuple(script.id for script in plan.scripts)
+        self._tried.begin(None)
+        error = ""
+        try:
+            await run.roll_back(plan)
+            if run.state.rollback_ok is not True:
+                error = self._tried.error or "it did not get through"
+        except GateClosed as closed:
+            error = str(closed)
+        if error:
+            self._tell_way(WayBack(after, stays, scripts, "failed", self._tried.seconds, (), error))
+            await self._renew(number if to else 0)
+            return False
+        found = (*compare(self._first[to], await self._fingerprint()), *self._red_back(run, plan.verifications))
+        verdict: Verdict = "lossy" if found else "proven"
+        self._tell_way(WayBack(after, stays, scripts, verdict, self._tried.seconds, found))
+        if found:
+            await self._renew(number if to else 0)
+        return not found
+
+    def _red_back(self, run: Run, judges: tuple[str, ...]) -> tuple[Difference, ...]:
+        if not self._place.has_data:
+            return ()
+        red = (run.state.verification(one) for one in judges)
+        return tuple(
+            Difference("changed", v.plan.title, f"{v.plan.title}: expected {v.result.expected}, found {v.result.found}")
+            for v in red
+            if v.result is not None and not v.result.ok
+        )
+
+    def _compare_again(self, at: int, now: Fingerprint) -> None:
+        """Where going forward once more has not ended where it ended the first time; values that are made anew may."""
+        found = compare(_by_count(self._first[at]), _by_count(now))
+        if found and self._ways:
+            self._ways[-1] = replace(self._ways[-1], again=found)
+
+    async def _not_again(self, words: str, number: int) -> None:
+        self._ways[-1] = replace(self._ways[-1], again=(Difference("changed", self._ways[-1].after, words),))
+        await self._renew(number)
+
+    # The ground
+
+    async def _renew(self, number: int) -> None:
+        """A fresh copy, with so many steps applied again."""
+        await self._leave()
+        self._dsn = await self._place.fresh()
+        run = await self._opened()
+        for step in self._runbook.steps[:number]:
+            self._tried.begin(None)
+            if error := await self._step(run, step.id):
+                raise RehearsalStopped(f"{step.id} got through once, and not on a fresh copy: {error}")
+
+    async def _opened(self) -> Run:
+        if self._run is None:
+            dsn = self._dsn.with_(options=" ".join(filter(None, (self._dsn.get("options"), OPTIONS))))
+            run = Run(self._runbook, dsn, operator_name=NAME, rehearsal=True)
+            run.subscribe(self._tried.hear)
+            run.subscribe(self._heard)
+            await run.open()
+            self._run = run
+        return self._run
+
+    async def _leave(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            with suppress(ConnectionError):
+                await run.close("done", 0)
+
+    async def _size(self) -> None:
+        """Each relation's size when it first had its name."""
+        async with await PgSession.open(self._dsn, application_name=NAME) as session:
+            self._tables = {table.table: table for table in await sizes(session)} | self._tables
+
+    async def _fingerprint(self) -> Fingerprint:
+        async with await PgSession.open(self._dsn, application_name=NAME) as session:
+            return await fingerprint.take(session, data="whole" if self._place.has_data else "none")
+
+    # Telling
+
+    def _tell(self, what: str) -> None:
+        steps = len(self._runbook.steps)
+        # Each step forward so often as a later one needs it, and the ways back.
+        total = 1 + steps * (steps + 1) // 2 + steps + (steps - 1) * 2 + steps
+        self._done = min(self._done + 1, total)
+        self._heard(e.RehearsalMoved(e.now(), self._done, total, what), RunState())
+
+    def _tell_way(self, way: WayBack) -> None:
+        self._ways.append(way)
+        self._heard(e.WayBackTried(e.now(), way), RunState())
+
+    def _proof(self, number: int) -> StepProof:
+        step = self._runbook.steps[number - 1]
+        # A step that only a shared rollback undoes has no way of its own to the one before it, and needs none.
+        ways = [w for w in self._ways if w.after == step.id and (w.to is None or w.verdict != "missing")]
+        verdict: Verdict = min((w.verdict for w in ways), key=_WORST.index, default="missing")
+        state = "failed" if step.id in self._tried.failed else "applied" if number < len(self._first) else "pending"
+        shortest = next((way for way in ways if way.to is not None), ways[0] if ways else None)
+        return StepProof(
+            step.id,
+            state,  # type: ignore[arg-type]
+            verdict,
+            scripts_of(self._runbook, step),
+            self._tried.forward.get(step.id),
+            shortest.seconds if shortest is not None else None,
+            tuple(self._tried.measures.get(step.id, ())),
+            tuple(dict.fromkeys(d for way in ways for d in way.differences)),
+            self._tried.red.get(step.id, ()),
+            self._tried.failed.get(step.id, "") or next((w.error for w in ways if w.verdict == "failed"), ""),
+        )
+
+
+def _by_count(taken: Fingerprint) -> Fingerprint:
+    """Without the rows' values: those that a default or a sequence makes anew are others each time."""
+    return replace(taken, data=tuple(replace(t, checksum="", columns=()) for t in taken.data), sequences=())

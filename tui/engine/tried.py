@@ -1,0 +1,63 @@
+"""What the runs of a rehearsal told of their scripts: how long, what each statement did, why one failed."""
+
+from tui.runbook.model import Runbook, Script
+
+from . import events as e
+from .proof import Measure
+from .state import RunState
+
+
+class Tried:
+    """Hears the events of every run that a rehearsal makes. By step id; seconds.
+
+    ``error`` is that of the part that was begun last, ``seconds`` what its ways back took together.
+    """
+
+    def __init__(self, runbook: Runbook) -> None:
+        self.forward: dict[str, float] = {}
+        self.measures: dict[str, list[Measure]] = {}
+        self.failed: dict[str, str] = {}
+        self.red: dict[str, tuple[str, ...]] = {}
+        self.error = ""
+        self.seconds = 0.0
+        self._runbook = runbook
+        self._measured: str | None = None
+        self._statement: e.StatementStarted | None = None
+
+    def begin(self, measured: str | None) -> None:
+        """Another part begins; of the step named here each statement is kept."""
+        self.error, self.seconds, self._statement = "", 0.0, None
+        self._measured = measured
+
+    def hear(self, event: e.Event, _: RunState) -> None:
+        match event:
+            case e.ScriptStarted() if self._measured is not None:
+                # A try that gave way begins anew.
+                self.measures[self._measured] = []
+            case e.StatementStarted():
+                self._statement = event
+            case e.StatementMeasured(direction="forward") if event.script == self._measured:
+                self.measures[event.script].append(event.measure)
+            case e.ScriptDone(direction="forward"):
+                self.forward[event.script] = max(event.seconds, self.forward.get(event.script, 0.0))
+            case e.ScriptDone():
+                self.seconds += event.seconds
+            case e.ScriptFailed():
+                self.error = self._words(event)
+
+    def _words(self, event: e.ScriptFailed) -> str:
+        """``rollback/004.sql:12: DROP TYPE: …`` with the server's own message, detail and hint."""
+        error, statement = event.error, self._statement
+        if error is None or statement is None:
+            return event.message
+        script = self._script(event)
+        place = script.place(statement.index - 1).rpartition(":")[0] if script is not None else event.script
+        line = error.line or statement.line
+        more = "".join(f"; {text}" for text in (error.detail, error.hint) if text)
+        return f"{place}:{line}: {statement.tag}: {error.message}{more}"
+
+    def _script(self, event: e.ScriptFailed) -> Script | None:
+        if event.direction == "forward":
+            return self._runbook.step(event.script).sql
+        shared = next((r.sql for r in self._runbook.rollbacks if r.id == event.script), None)
+        return shared or self._runbook.step(event.script).rollback

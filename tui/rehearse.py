@@ -1,0 +1,159 @@
+"""``lockstep rehearse``: tries a runbook on a throwaway database, tells how it goes, and keeps what came of it."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tui.engine import events as e
+from tui.engine import proofs
+from tui.engine.lock_words import mode_in_words
+from tui.engine.plan import target_of
+from tui.engine.proof import Difference, Rehearsal
+from tui.engine.rehearsal import NAME, Rehearsing
+from tui.headless import ask
+from tui.postgres.rows import safe
+from tui.postgres.session import Dsn, PgSession
+
+if TYPE_CHECKING:
+    from tui.engine.places import Place
+    from tui.engine.state import RunState
+    from tui.runbook.model import Runbook
+
+_SIGNS = {"lost": "-", "changed": "~", "added": "+", "order": "~"}
+
+
+def run(runbook: "Runbook", place: "Callable[[Callable[[str], None]], Place]", *, as_json: bool) -> int:
+    """Rehearses and tells; 0 when all is proven. ``place`` is given where to tell what it does.
+
+    Raises PlaceFailed, RehearsalStopped, CannotConnect, ConnectionLost.
+    """
+    return asyncio.run(_run(runbook, place, as_json))
+
+
+async def agreed(runbook: "Runbook", dsn: Dsn, production: bool) -> None:
+    """A copy of production wants its database's name typed. Raises click.UsageError where it is not, CannotConnect."""
+    async with await PgSession.open(dsn, application_name=NAME) as session:
+        target = target_of(runbook, await session.server(), asked=production)
+    if not target.production:
+        return
+    where = f"{target.database} on {target.host}:{target.port}"
+    question = f"PRODUCTION: make a copy of {where} on that server and rehearse there? Type the database's name: "
+    if await ask(question) != target.database:
+        raise click.UsageError("that is not the database's name; nothing was done")
+
+
+async def _run(runbook: "Runbook", place: "Callable[[Callable[[str], None]], Place]", as_json: bool) -> int:
+    caught: list[int] = []
+    work = asyncio.ensure_future(_rehearse(runbook, place, as_json))
+
+    def leave(number: int) -> None:
+        # The throwaway database goes by its own context manager, however far it had come.
+        caught.append(number)
+        work.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, leave, number)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return 128 + (caught[0] if caught else signal.SIGINT)
+
+
+async def _rehearse(runbook: "Runbook", place: "Callable[[Callable[[str], None]], Place]", as_json: bool) -> int:
+    with _progress() as tell:
+        ground = place(lambda line: tell(line, None, None))
+
+        def heard(event: e.Event, _: "RunState") -> None:
+            if as_json:
+                sys.stdout.buffer.write(e.to_json(event) + b"\n")
+                sys.stdout.flush()
+            match event:
+                case e.RehearsalMoved():
+                    tell(event.what, event.done, event.total)
+                case e.WayBackTried(way=way):
+                    to = f"after {way.to}" if way.to else "the start"
+                    tell(f"from after {way.after} back to {to}: {way.verdict}", None, None)
+
+        async with ground:
+            found = await Rehearsing(runbook, ground, heard).go()
+            where = ground.where
+    await asyncio.to_thread(proofs.keep, found)
+    if as_json:
+        click.echo(json.dumps(as_object(found)))
+    else:
+        for line in in_words(runbook, found, where):
+            click.echo(safe(line))
+    return 0 if found.ok else 1
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int | None, int | None], None]]:
+    """On a terminal a bar with what it does now, above it what is known already; else a line for each of the latter."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("begins", total=None)
+
+        def tell(text: str, done: int | None, total: int | None) -> None:
+            if done is not None:
+                bar.update(task, completed=done, total=total, description=safe(text))
+            elif console.is_terminal:
+                bar.console.print(Text(safe(text)))
+            else:
+                click.echo(safe(text), err=True)
+
+        yield tell
+
+
+def in_words(runbook: "Runbook", found: Rehearsal, where: str) -> Iterator[str]:
+    """What came of it, for an operator to read."""
+    yield f"{runbook.name}, rehearsed on {where}"
+    for proof in found.steps:
+        forward = f"forward {proof.forward_seconds:.1f} s" if proof.forward_seconds is not None else proof.state
+        back = f"back {proof.rollback_seconds:.1f} s" if proof.rollback_seconds is not None else ""
+        verdict = proof.rollback if proof.state == "applied" else "not tried"
+        yield f"  {proof.step}  {runbook.step(proof.step).title}   {forward}   {back}   {verdict}".rstrip()
+        if proof.state == "failed":
+            yield f"      ✗ {proof.error}"
+        for red in proof.red:
+            yield f"      ✗ {red}"
+    yield "ways back"
+    for way in found.ways_back:
+        took = f"   {way.seconds:.1f} s" if way.seconds is not None and way.verdict != "missing" else ""
+        scripts = f" by {', '.join(way.scripts)}" if way.scripts else ""
+        yield f"  after {way.after} → {f'after {way.to}' if way.to else 'the start'}{scripts}{took}   {way.verdict}"
+        if way.error:
+            yield f"      ✗ {way.error}"
+        yield from _differences(way.differences)
+        if way.again:
+            yield "      forward again it did not end as the first time:"
+            yield from _differences(way.again)
+    yield "all proven" if found.ok else "not proven"
+
+
+def _differences(differences: tuple[Difference, ...]) -> Iterator[str]:
+    for difference in differences:
+        yield f"      {_SIGNS[difference.rank]} {difference.words}"
+
+
+def as_object(found: Rehearsal) -> dict[str, Any]:
+    """The one object that ``--json`` ends with."""
+    whole: dict[str, Any] = json.loads(proofs.to_json(found))
+    for told, proof in zip(whole["steps"], found.steps, strict=True):
+        told["id"] = told.pop("step")
+        locks = dict.fromkeys((lock.relation, lock.mode) for m in proof.statements for lock in m.locks)
+        told["locks"] = [{"relation": relation, "mode": mode_in_words(mode)} for relation, mode in locks]
+        for what in ("rewrites", "scans"):
+            told[what] = sorted({name for m in proof.statements for name in getattr(m, what)})
+    return whole

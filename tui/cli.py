@@ -228,7 +228,7 @@ def rehearse(
 @click.option("--tick", "ticks", multiple=True, metavar="ID", help="Tick this checklist item; may be repeated.")
 @click.option("--tick-all", is_flag=True, help="Tick every human item that gates a step; run every command.")
 @click.option("--to", metavar="STEP", help="Stop when this step is applied and verified.")
-@click.option("--reason", metavar="TEXT", help="Go on although files changed since they were applied; recorded.")
+@click.option("--reason", metavar="TEXT", help="Go on although files changed, or it gets late; recorded.")
 @_operator
 @_production
 @_yes
@@ -262,7 +262,7 @@ def run_(
         if reason is not None:
             await unattended.accept_changes(run, reason)
         await unattended.tick(run, ticks, tick_all)
-        return await unattended.run_to(run, to)
+        return await unattended.run_to(run, to, late=reason)
 
     return _unattended(loaded, dsn, operator, production, as_json, act)
 
@@ -301,11 +301,12 @@ def rollback(
     loaded = _load(runbook)
 
     async def act(run: "Run") -> int:
-        from tui.headless import agreed
+        from tui.headless import agreed, way_in_words
+        from tui.postgres.rows import safe
 
         plan = run.plan_rollback(to)
-        for script in plan.scripts:
-            click.echo(f"  {script.id} {script.title}: undoes {', '.join(script.undoes)}", err=True)
+        for line in way_in_words(plan, await run.losses(plan)):
+            click.echo(safe(line), err=True)
         await agreed(run, f"roll back {', '.join(plan.undoes)}", yes)
         await run.roll_back(plan)
         return run.state.exit_code

@@ -4,13 +4,15 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import click
 
 from tui.engine.events import ScriptDone, to_json
 from tui.engine.narrate import narrate
+from tui.engine.proof import Loss
+from tui.engine.rollback import RollbackPlan
 from tui.engine.run import Run
 from tui.engine.state import RunState
 from tui.postgres.rows import safe
@@ -49,6 +51,27 @@ async def ask(question: str) -> str:
         return sys.stdin.readline().strip()
     finally:
         loop.remove_reader(sys.stdin.fileno())
+
+
+def way_in_words(plan: RollbackPlan, losses: tuple[Loss, ...] | None) -> Iterator[str]:
+    """What going back would run, whether it was tried, and what it would drop, a line each."""
+    for script in plan.scripts:
+        yield f"  {script.id} {script.title}: undoes {', '.join(script.undoes)}"
+    way = plan.rehearsed
+    if way is None:
+        yield "  untested: this way back was never rehearsed"
+    else:
+        old = "; a script of it changed since" if plan.stale else ""
+        took = f" in {way.seconds:.1f} s" if way.seconds is not None else ""
+        yield f"  rehearsed: {way.verdict}{took}{old}"
+        yield from (f"    {difference.words}" for difference in way.differences)
+        yield from ([f"    {way.error}"] if way.error else [])
+    if losses is None:
+        yield "  what would be lost is not known"
+    for loss in losses or ():
+        count = "more than can be counted now" if loss.count is None else f"{loss.count:,}"
+        since = f", {loss.since:,} of them since {loss.step} was applied" if loss.since else ""
+        yield f"  would be lost: {loss.name}: {count} {loss.what}{since}"
 
 
 async def carried_out(

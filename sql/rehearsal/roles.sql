@@ -1,0 +1,75 @@
+-- This server's roles, each fact as the statement that brings it about and the one that takes it back (null: none needed).
+-- Passwords are nobody's business here. login: the one role that may log in; null: all that may do so here.
+-- to_jsonb: from PostgreSQL 16 on a membership has two options more.
+WITH roles AS (
+    SELECT * FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_'
+), memberships AS (
+    SELECT
+        granted.rolname AS granted,
+        member.rolname AS member,
+        bool_or(m.admin_option) AS admin,
+        bool_or((to_jsonb(m) ->> 'inherit_option')::boolean) AS inherit,
+        bool_or((to_jsonb(m) ->> 'set_option')::boolean) AS set
+    FROM pg_catalog.pg_auth_members AS m
+    JOIN pg_catalog.pg_roles AS granted ON granted.oid = m.roleid
+    JOIN roles AS member ON member.oid = m.member
+    GROUP BY 1, 2
+), settings AS (
+    SELECT
+        coalesce(quote_ident(r.rolname), 'ALL') AS role,
+        split_part(c.config, '=', 1) AS name,
+        substr(c.config, strpos(c.config, '=') + 1) AS value
+    FROM pg_catalog.pg_db_role_setting AS s
+    LEFT JOIN roles AS r ON r.oid = s.setrole
+    CROSS JOIN LATERAL unnest(s.setconfig) AS c (config)
+    WHERE s.setdatabase = 0 AND (r.oid IS NOT NULL OR s.setrole = 0)
+)
+SELECT 1 AS pass, format('role %s', rolname) AS what, format('CREATE ROLE %I', rolname) AS statement, format('DROP ROLE %I', rolname) AS undo
+FROM roles WHERE oid <> 10
+UNION ALL
+SELECT
+    2,
+    format('the attributes of role %s', rolname),
+    concat_ws(
+        ' ',
+        format('ALTER ROLE %I', rolname),
+        CASE WHEN rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END,
+        CASE WHEN rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END,
+        CASE WHEN rolcreaterole THEN 'CREATEROLE' ELSE 'NOCREATEROLE' END,
+        CASE WHEN rolcreatedb THEN 'CREATEDB' ELSE 'NOCREATEDB' END,
+        CASE WHEN rolreplication THEN 'REPLICATION' ELSE 'NOREPLICATION' END,
+        CASE WHEN rolbypassrls THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END,
+        CASE WHEN coalesce(rolname = %(login)s::text, rolcanlogin) THEN 'LOGIN' ELSE 'NOLOGIN' END
+    ),
+    NULL
+FROM roles WHERE oid <> 10
+UNION ALL
+SELECT
+    3,
+    format('the membership of %s in %s', member, granted),
+    format('GRANT %I TO %I', granted, member) || CASE
+        WHEN inherit IS NOT NULL THEN format(' WITH ADMIN %s, INHERIT %s, SET %s', admin::text, inherit::text, set::text)
+        WHEN admin THEN ' WITH ADMIN OPTION'
+        ELSE ''
+    END,
+    format('REVOKE %I FROM %I CASCADE', granted, member)
+FROM memberships
+UNION ALL
+SELECT
+    4,
+    format('the setting %s of role %s', name, role),
+    CASE WHEN NOT (
+        %(elsewhere)s::boolean
+        AND name IN ('session_preload_libraries', 'local_preload_libraries', 'default_tablespace', 'temp_tablespaces')
+    ) THEN
+        format('ALTER ROLE %s SET %I TO ', role, name) || CASE
+            WHEN name IN ('search_path', 'local_preload_libraries', 'session_preload_libraries', 'temp_tablespaces') THEN (
+                SELECT string_agg(quote_literal(coalesce(replace(m[1], '""', '"'), m[2])), ', ' ORDER BY at)
+                FROM regexp_matches(value, '"((?:[^"]|"")*)"|([^,[:space:]]+)', 'g') WITH ORDINALITY AS part (m, at)
+            )
+            ELSE quote_literal(value)
+        END
+    END,
+    format('ALTER ROLE %s RESET %I', role, name)
+FROM settings
+ORDER BY pass, what

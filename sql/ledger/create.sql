@@ -43,7 +43,8 @@ CREATE TABLE IF NOT EXISTS lockstep.event (
 
 -- What the database was like before a run's first step, as the text of its fingerprint.
 CREATE TABLE IF NOT EXISTS lockstep.fingerprint (
-    run      text PRIMARY KEY,
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run      text NOT NULL,
     taken_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     body     text NOT NULL
 );

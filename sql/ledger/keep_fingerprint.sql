@@ -1,2 +1,1 @@
 INSERT INTO lockstep.fingerprint (run, body) VALUES (%(run)s, %(body)s)
-ON CONFLICT (run) DO NOTHING

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pglast.visitors import Visitor
 
-from tui.engine.lock_words import MODES as MODES_IN_WORDS
 from tui.runbook.foreseen import MODES, written
 from tui.runbook.lock_rules import Rule, foresee
 from tui.runbook.names import Name
@@ -274,10 +273,6 @@ def test_the_tables_of_queries_are_those_of_the_servers_own_parser() -> None:
 def test_a_plain_statement_has_no_caveat() -> None:
     assert rule("ALTER TABLE t ADD a int").why == ""
     assert rule("CREATE TABLE n (a int REFERENCES o)").why == ""
-
-
-def test_the_modes_are_those_of_the_lock_view() -> None:
-    assert MODES == MODES_IN_WORDS
 
 
 def test_a_deep_statement_is_not_understood_and_no_more() -> None:

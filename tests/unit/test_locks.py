@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.engine.lock_words import MODES, conflict, duration, held, wanted, what
+from tui.engine.lock_words import conflict, duration, held, wanted, what
 from tui.engine.locks import build_tree
 from tui.engine.sample import LockNode
 from tui.postgres.rows import Lock, Session
+from tui.runbook.foreseen import MODES
 
 US = 100
 

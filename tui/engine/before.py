@@ -15,7 +15,7 @@ from .proof import Loss, Made
 from .state import RunState
 
 _COUNTED_UP_TO = 2**30
-"""Bytes of a table that is counted while a window is open."""
+"""Bytes of tables that are counted, all together, while a window is open."""
 
 
 async def keep(session: PgSession, run: str, proof: Proof) -> e.FingerprintTaken:
@@ -63,9 +63,11 @@ async def _counted(session: PgSession, before: e.FingerprintTaken) -> tuple[Made
     was = {"tables": [oid for oid, _ in before.tables], "columns": [columns for _, columns in before.tables]}
     answer = await session.query(load("proof/made"), was)
     found: list[Made] = []
+    read = 0
     for oid, number, name, qualified, column, size in answer.rows:
         count = None
-        if int(size or 0) <= _COUNTED_UP_TO:
+        read += int(size or 0)
+        if read <= _COUNTED_UP_TO:
             counted = await session.query(f"SELECT count({column or '*'}) FROM {qualified}")  # noqa: S608
             count = int(counted.rows[0][0] or 0)
         shown = safe(f"{name}.{column}" if column else name or "")

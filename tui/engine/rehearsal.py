@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tui.postgres import fingerprint
 from tui.postgres.fingerprint import Fingerprint
-from tui.postgres.session import Dsn, PgSession
+from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession
 from tui.runbook.model import Runbook
 
 from . import events as e
@@ -128,6 +128,7 @@ class Rehearsing:
                 continue
             if act.kind == "finished" or (act.kind == "run_step" and act.step != step):
                 return ""
+            before = run.state
             try:
                 await run.go_on()
             except GateClosed as closed:
@@ -136,7 +137,7 @@ class Rehearsing:
                 await run.override(closed.act.gate_ids, _REASON)
                 continue
             if run.state.step(step).status is not StepStatus.APPLIED:
-                if act.kind == "run_step":
+                if act.kind == "run_step" or run.state == before:
                     return self._tried.error or "it did not get through"
             elif act.kind in ("run_step", "run_verifications") and not self._pending(run):
                 return ""
@@ -257,7 +258,7 @@ class Rehearsing:
     async def _leave(self) -> None:
         run, self._run = self._run, None
         if run is not None:
-            with suppress(ConnectionError):
+            with suppress(ConnectionLost, CannotConnect):
                 await run.close("done", 0)
 
     async def _size(self) -> None:

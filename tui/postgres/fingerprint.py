@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from operator import attrgetter
 from secrets import token_hex
 from typing import cast, get_args
 
@@ -67,10 +68,6 @@ class CatalogObject:
     facts: _Facts
 
 
-def _order(one: CatalogObject) -> tuple[str, str, str, _Facts]:
-    return one.kind, one.on, one.name, one.facts
-
-
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """A database at one moment. Everything in it is sorted. ``reading``: how its rows were read."""
@@ -81,7 +78,7 @@ class Fingerprint:
     reading: Reading = "none"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "objects", tuple(sorted(self.objects, key=_order)))
+        object.__setattr__(self, "objects", tuple(sorted(self.objects, key=attrgetter("kind", "on", "name", "facts"))))
         object.__setattr__(self, "data", tuple(sorted(self.data, key=lambda one: one.table)))
         object.__setattr__(self, "sequences", tuple(sorted(self.sequences, key=lambda one: one.sequence)))
 

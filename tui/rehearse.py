@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tui.engine.state import RunState
     from tui.runbook.model import Runbook
 
+_NAMED = 4
+"""Scripts of a way back that are told by name."""
 _SIGNS = {"lost": "-", "changed": "~", "added": "+", "order": "~"}
 
 
@@ -129,17 +131,31 @@ def in_words(runbook: "Runbook", found: Rehearsal, where: str) -> Iterator[str]:
         for red in proof.red:
             yield f"      ✗ {red}"
     yield "ways back"
+    told: dict[tuple[Difference, ...] | str, str] = {}
     for way in found.ways_back:
         took = f"   {way.seconds:.1f} s" if way.seconds is not None and way.verdict != "missing" else ""
-        scripts = f" by {', '.join(way.scripts)}" if way.scripts else ""
-        yield f"  after {way.after} → {f'after {way.to}' if way.to else 'the start'}{scripts}{took}   {way.verdict}"
-        if way.error:
+        name = f"after {way.after} → {f'after {way.to}' if way.to else 'the start'}"
+        yield f"  {name}{_by(way.scripts)}{took}   {way.verdict}"
+        if way.error and way.error in told:
+            yield f"      ✗ the same as {told[way.error]}"
+        elif way.error:
+            told[way.error] = name
             yield f"      ✗ {way.error}"
-        yield from _differences(way.differences)
+        if way.differences in told:
+            yield f"      the same as {told[way.differences]}"
+        elif way.differences:
+            told[way.differences] = name
+            yield from _differences(way.differences)
         if way.again:
             yield "      forward again it did not end as the first time:"
             yield from _differences(way.again)
     yield "all proven" if found.ok else "not proven"
+
+
+def _by(scripts: tuple[str, ...]) -> str:
+    if not scripts:
+        return ""
+    return f" by {', '.join(scripts)}" if len(scripts) <= _NAMED else f" by {len(scripts)} scripts"
 
 
 def _differences(differences: tuple[Difference, ...]) -> Iterator[str]:

@@ -65,7 +65,7 @@ async def test_a_rollback_that_fails_is_told_with_statement_object_and_the_serve
     # The step after it is judged for itself, on a fresh copy; all the way back is no way from there either.
     assert way(found, "2", "1").verdict == "proven"
     assert way(found, "2").verdict == "failed"
-    assert [s.rollback for s in found.steps] == ["failed", "failed"]
+    assert [s.rollback for s in found.steps] == ["failed", "proven"]
     assert [s.state for s in found.steps] == ["applied", "applied"]
 
 
@@ -94,7 +94,7 @@ async def test_a_loss_is_named_object_by_object_and_row_by_row(tmp_path: Path, s
 
 async def test_a_step_without_a_way_back_is_missing_one(tmp_path: Path, server18: EmbeddedServer) -> None:
     found, _ = await rehearsed(write(tmp_path / "small", TWO, {"2": TWO_BACK["2"]}), OnServer(server18, *USERS))
-    assert [s.rollback for s in found.steps] == ["missing", "missing"]
+    assert [s.rollback for s in found.steps] == ["missing", "proven"]
     assert way(found, "2", "1").verdict == "proven"
     assert "1 has no rollback of its own" in way(found, "2").error
     assert not found.ok
@@ -278,3 +278,18 @@ async def test_a_script_that_changed_makes_its_step_and_the_later_ones_stale(
         ("steps/1.sql",),
         ("rollback/2.sql", "steps/1.sql"),
     ]
+
+
+async def test_a_shared_rollback_that_loses_is_not_outdone_by_good_ones_of_their_own(
+    tmp_path: Path, server18: EmbeddedServer
+) -> None:
+    more = '[[rollback]]\nid = "all"\ntitle = "All"\nundoes = ["1", "2"]\nsql = "rollback/all.sql"\n'
+    files = {"rollback/all.sql": "DROP TABLE logins;"}
+    found, _ = await rehearsed(
+        write(tmp_path / "small", TWO, TWO_BACK, more=more, files=files), OnServer(server18, *USERS)
+    )
+    assert way(found, "2", "1").verdict == "proven"
+    assert way(found, "2").verdict == "lossy"
+    assert [s.rollback for s in found.steps] == ["proven", "lossy"]
+    assert words(step(found, "2")) == words(way(found, "2"))
+    assert not found.ok

@@ -90,6 +90,7 @@ class Rehearsing:
             tuple(self._ways),
             tuple(table for name, table in sorted(self._tables.items()) if name in named),
             all(p.state == "applied" and p.rollback == "proven" and not p.red for p in proofs)
+            and all(w.verdict == "proven" for w in self._ways if w.to is None)
             and not any(way.again for way in self._ways),
         )
 
@@ -285,8 +286,7 @@ class Rehearsing:
 
     def _proof(self, number: int) -> StepProof:
         step = self._runbook.steps[number - 1]
-        # A step that only a shared rollback undoes has no way of its own to the one before it, and needs none.
-        ways = [w for w in self._ways if w.after == step.id and (w.to is None or w.verdict != "missing")]
+        ways = self._its_ways(number)
         verdict: Verdict = min((w.verdict for w in ways), key=_WORST.index, default="missing")
         state = "failed" if step.id in self._tried.failed else "applied" if number < len(self._first) else "pending"
         shortest = next((way for way in ways if way.to is not None), ways[0] if ways else None)
@@ -302,6 +302,24 @@ class Rehearsing:
             self._tried.red.get(step.id, ()),
             self._tried.failed.get(step.id, "") or next((w.error for w in ways if w.verdict == "failed"), ""),
         )
+
+    def _its_ways(self, number: int) -> list[WayBack]:
+        """The ways back that speak of this step: by its own rollback, or by one that it shares.
+
+        The way to the start runs the rollbacks of the steps before too: what was wrong with it there is not this one's.
+        """
+        steps = self._runbook.steps
+        step, before = steps[number - 1].id, steps[number - 2].id if number > 1 else None
+        by_ends = {(way.after, way.to): way for way in self._ways}
+        own, whole = by_ends.get((step, before)), by_ends.get((step, None))
+        if own is None or whole is None or own.verdict == "missing" or number == 1:
+            return [whole] if whole is not None else []
+        shared = {rollback.id for rollback in self._runbook.rollbacks if step in rollback.undoes}
+        earlier = by_ends[before or "", None]
+        news = set(whole.differences) - set(earlier.differences)
+        if shared & set(whole.scripts) or news or _WORST.index(whole.verdict) < _WORST.index(earlier.verdict):
+            return [own, replace(whole, differences=tuple(d for d in whole.differences if d in news))]
+        return [own]
 
 
 def _by_count(taken: Fingerprint) -> Fingerprint:

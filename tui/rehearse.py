@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.cells import cell_len, set_cell_size
 
 from tui.engine import events as e
 from tui.engine import proofs
@@ -121,11 +122,14 @@ def _progress() -> Iterator[Callable[[str, int | None, int | None], None]]:
 def in_words(runbook: "Runbook", found: Rehearsal, where: str) -> Iterator[str]:
     """What came of it, for an operator to read."""
     yield f"{runbook.name}, rehearsed on {where}"
+    ids = max(len(proof.step) for proof in found.steps)
+    titles = max(cell_len(runbook.step(proof.step).title) for proof in found.steps)
     for proof in found.steps:
         forward = f"forward {proof.forward_seconds:.1f} s" if proof.forward_seconds is not None else proof.state
         back = f"back {proof.rollback_seconds:.1f} s" if proof.rollback_seconds is not None else ""
         verdict = proof.rollback if proof.state == "applied" else "not tried"
-        yield f"  {proof.step}  {runbook.step(proof.step).title}   {forward}   {back}   {verdict}".rstrip()
+        title = set_cell_size(runbook.step(proof.step).title, titles)
+        yield f"  {proof.step:<{ids}}  {title}   {forward:<16}   {back:<12}   {verdict}"
         if proof.state == "failed":
             yield f"      ✗ {proof.error}"
         for red in proof.red:
@@ -149,6 +153,8 @@ def in_words(runbook: "Runbook", found: Rehearsal, where: str) -> Iterator[str]:
         if way.again:
             yield "      forward again it did not end as the first time:"
             yield from _differences(way.again)
+    if found.place == "like":
+        yield "there were no rows: neither they nor what verifications found in them was judged"
     yield "all proven" if found.ok else "not proven"
 
 

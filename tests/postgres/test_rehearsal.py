@@ -293,3 +293,14 @@ async def test_a_shared_rollback_that_loses_is_not_outdone_by_good_ones_of_their
     assert [s.rollback for s in found.steps] == ["proven", "lossy"]
     assert words(step(found, "2")) == words(way(found, "2"))
     assert not found.ok
+
+
+async def test_a_password_in_what_differs_is_not_kept(tmp_path: Path, server18: EmbeddedServer) -> None:
+    setup = (*USERS, "COMMENT ON TABLE users IS 'password=s3cret'")
+    steps = {"1": "COMMENT ON TABLE users IS 'postgresql://app:s3cret@db1/app';"}
+    back = {"1": "COMMENT ON TABLE users IS 'password=0ther';"}
+    found, told = await rehearsed(write(tmp_path / "small", steps, back), OnServer(server18, *setup))
+    assert way(found, "1").verdict == "lossy"
+    assert "s3cret" not in repr(found)
+    assert "0ther" not in repr(found)
+    assert not [event for event in told if isinstance(event, e.WayBackTried) and "0ther" in repr(event)]

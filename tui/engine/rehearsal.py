@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from tui.postgres import fingerprint
 from tui.postgres.fingerprint import Fingerprint
+from tui.postgres.rows import without_passwords
 from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession
 from tui.runbook.model import Runbook
 
@@ -20,6 +21,7 @@ from .meter import OPTIONS
 from .places import Place
 from .proof import Difference, Rehearsal, StepProof, TableSize, Verdict, WayBack
 from .proofs import scripts_of, sizes
+from .recorder import each_text
 from .rollback import RollbackImpossible
 from .run import Run
 from .standing import StepStatus, VerificationStatus
@@ -81,7 +83,7 @@ class Rehearsing:
                 await self._forward(len(steps))
         proofs = tuple(self._proof(number) for number in range(1, len(steps) + 1))
         named = {name for proof in proofs for measure in proof.statements for name in measure.relations}
-        return Rehearsal(
+        found = Rehearsal(
             e.now(),
             self._runbook.slug,
             self._place.kind,
@@ -93,6 +95,9 @@ class Rehearsing:
             and all(w.verdict == "proven" for w in self._ways if w.to is None)
             and not any(way.again for way in self._ways),
         )
+        # What differs, and what the server said, may quote a password out of a function or a setting.
+        masked: Rehearsal = each_text(found, without_passwords)
+        return masked
 
     # Forward
 
@@ -282,7 +287,7 @@ class Rehearsing:
 
     def _tell_way(self, way: WayBack) -> None:
         self._ways.append(way)
-        self._heard(e.WayBackTried(e.now(), way), RunState())
+        self._heard(each_text(e.WayBackTried(e.now(), way), without_passwords), RunState())
 
     def _proof(self, number: int) -> StepProof:
         step = self._runbook.steps[number - 1]

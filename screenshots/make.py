@@ -15,10 +15,14 @@ from textual.pilot import Pilot
 
 from tui.app import LockstepApp
 from tui.demo import Stage, stage
+from tui.engine import places, proofs
+from tui.engine.rehearsal import Rehearsing
 from tui.engine.run import Run
 from tui.engine.state import StepStatus, VerificationStatus
 from tui.postgres.session import Dsn
 from tui.runbook.load import find_runbook, load_or_refuse
+from tui.runbook.model import Runbook
+from tui.widgets.lines import Lines
 
 HERE = Path(__file__).parent
 SIZE = (120, 36)
@@ -111,8 +115,14 @@ def reported(run: Run) -> bool:
     return "billing_report" in names and waits(run, 1.0)
 
 
+def in_the_way(run: Run, seconds: float) -> bool:
+    """The report is back and holds what the step to come wants."""
+    held = [one.session for one in run.sample.in_the_way if one.session] if run.sample else []
+    return any(s.application_name == "billing_report" and (s.transaction_seconds or 0) >= seconds for s in held)
+
+
 async def first_night(night: Night, on: Stage) -> None:
-    """Checklist, a lock queue and its end, a red verification, the way back."""
+    """Checklist, a lock queue and its end, what the next step will meet, a red verification, the way back."""
     run, press = night.run, night.pilot.press
     await night.ready()
     for _ in range(4):
@@ -136,6 +146,8 @@ async def first_night(night: Night, on: Stage) -> None:
     await press("right", "enter")
     await night.until(lambda: bool(run.state.signals))
     await night.until(lambda: run.state.step("004").status is StepStatus.APPLIED and not run.state.busy)
+    await night.until(lambda: run.state.next_act().step == "005" and in_the_way(run, 20.0))
+    await night.picture("forecast")
     await night.step("005")
     async with await psycopg.AsyncConnection.connect(on.dsn, autocommit=True) as own:
         await own.execute(ORPHAN)
@@ -145,9 +157,10 @@ async def first_night(night: Night, on: Stage) -> None:
         await own.execute(NO_ORPHAN)
     await press("R")
     await night.until(lambda: len(night.pilot.app.screen_stack) > 2)
+    await night.until(lambda: "counting …" not in night.pilot.app.screen.query_one(Lines).text)
     await night.picture("rollback-plan")
     await press("right", "right", "enter")
-    await night.until(lambda: run.state.rolled_back and not run.state.busy and run.state.verified)
+    await night.until(lambda: run.state.rolled_back and run.state.compared is not None and run.state.verified)
     await night.picture("rolled-back")
 
 
@@ -182,8 +195,15 @@ def waits(run: Run, seconds: float) -> bool:
     return tree is not None and tree.waiting_for_lock and (tree.our_wait_seconds or 0) >= seconds
 
 
+async def rehearsed(runbook: Runbook) -> None:
+    """The runbook is tried on a tenth of the fixture, and what came of it is kept."""
+    async with places.on_fixture(runbook, scale=0.1, major=None, told=print) as place:
+        proofs.keep(await Rehearsing(runbook, place, lambda event, state: None).go())
+
+
 async def main() -> None:
     runbook, _ = load_or_refuse(find_runbook("iso-agents-to-users"))
+    await rehearsed(runbook)
     async with stage(runbook, 1.0) as on:
         for play in (lambda night: first_night(night, on), second_night):
             run = Run(runbook, Dsn(on.dsn), operator_name="dba1")

@@ -19,7 +19,6 @@ from textual.worker import Worker, WorkerState
 
 from tui.engine import events as e
 from tui.engine.journal import read
-from tui.engine.rollback import RollbackImpossible
 from tui.engine.run import Run
 from tui.engine.sample import Sample
 from tui.engine.state import RunState, fold
@@ -110,8 +109,10 @@ class LockstepApp(App[int]):
         try:
             await self.engine.open(watch=True)
         except Exception as failure:
-            self.failure = failure
-            self.exit(return_code=1)
+            # What leaving has cut short is no failure to open.
+            if not self._leaving:
+                self.failure = failure
+                self.exit(return_code=1)
             return
         self.post_message(RunReady(self._earlier()))
 
@@ -144,20 +145,10 @@ class LockstepApp(App[int]):
 
     @on(StateChanged)
     def _state_changed(self, message: StateChanged) -> None:
-        self.console_screen.show_way_back(self._way_back())
         self.console_screen.show_state(message.state)
         if isinstance(message.state.last, e.SessionSignalled):
             signalled = message.state.last
             self.console_screen.say(signalled.message, bad=not signalled.gone)
-
-    def _way_back(self) -> float | None:
-        try:
-            scripts = self.engine.plan_rollback(None).scripts
-        except RollbackImpossible:
-            return None
-        times = [script.expected for script in scripts]
-        known = [seconds for seconds in times if seconds is not None]
-        return sum(known) if known and len(known) == len(times) else None
 
     @on(SampleTaken)
     def _sample_taken(self, message: SampleTaken) -> None:

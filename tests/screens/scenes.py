@@ -1,5 +1,6 @@
 """Moments of one night, built from events and samples by hand: what the screens are shown in tests."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from textual.pilot import Pilot
 from tui.app import LockstepApp
 from tui.engine import events as e
 from tui.engine.operator import SignalPreview
+from tui.engine.proof import Loss, WayBack
 from tui.engine.rollback import RollbackPlan, RollbackScript
 from tui.engine.run import Run
 from tui.engine.sample import LockNode, LockTree, Sample, Source
@@ -596,8 +598,14 @@ def preview(pid: int = 4242) -> SignalPreview:
 def plan(to: str | None = None) -> RollbackPlan:
     empty = Script("rollback/008.sql", "", ())
     undoes = ("005", "004") if to is None else ("005",)
-    script = RollbackScript("008", "Back to iso_agents", undoes, empty, True, None, True)
+    script = RollbackScript("008", "Back to iso_agents", undoes, empty, True)
     return RollbackPlan(to, (script,), "006" if to is None else None, ("back",) if to is None else ())
+
+
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 @dataclass
@@ -610,6 +618,12 @@ class RecordingRun:
     sample: Sample | None = None
     runbook: Runbook = field(default_factory=runbook)
     journal_path: Path | None = None
+    way: WayBack | None = None
+    stale: bool = False
+    seconds: float | None = None
+    lost: tuple[Loss, ...] | None = None
+    counts: asyncio.Event = field(default_factory=_set)
+    counting: int = 0
 
     def subscribe(self, listener: Any) -> None:
         self.listener = listener
@@ -629,7 +643,16 @@ class RecordingRun:
         self.calls.append(("close", exit_code))
 
     def plan_rollback(self, to: str | None) -> RollbackPlan:
-        return plan(to)
+        return replace(plan(to), rehearsed=self.way, stale=self.stale, seconds=self.seconds)
+
+    async def losses(self, plan: RollbackPlan) -> tuple[Loss, ...] | None:
+        """Counts until it is let go on."""
+        self.counting += 1
+        try:
+            await self.counts.wait()
+        finally:
+            self.counting -= 1
+        return self.lost
 
     async def preview_signal(self, pid: int) -> SignalPreview:
         self.calls.append(("preview_signal", pid))

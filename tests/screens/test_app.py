@@ -130,6 +130,30 @@ async def test_sigterm_closes_the_run_and_tells_by_its_code() -> None:
     assert app.return_code == 143
 
 
+async def test_a_hang_up_while_the_run_opens_is_no_failure_to_open() -> None:
+    app, run = console()
+    closed = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def open_slowly(*, watch: bool = False) -> None:
+        await closed.wait()
+        ended.set()
+        raise ConnectionError("the connection is closed")
+
+    async def close(reason: str, exit_code: int) -> None:
+        closed.set()
+        await ended.wait()
+
+    run.open, run.close = open_slowly, close  # type: ignore[method-assign]
+    async with app.run_test(size=HOME) as pilot:
+        await pilot.pause()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await ended.wait()
+        await pilot.pause()
+    assert app.return_code == 128 + signal.SIGHUP
+    assert app.failure is None
+
+
 async def test_a_second_command_of_a_kind_does_not_start() -> None:
     app, run = console()
     begun = 0

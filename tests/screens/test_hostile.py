@@ -4,6 +4,7 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
+from rehearsed import AE, LOSSES, LOST, back, by_rule, late, lock, mixed, mixed_proofs, never, rehearsed_in_006, to_come
 from scenes import (
     abandoned,
     accepted,
@@ -30,7 +31,10 @@ from textual.pilot import Pilot
 
 from tui.app import LockstepApp
 from tui.engine import events as e
-from tui.engine.sample import Sample
+from tui.engine.narrate import narrate
+from tui.engine.proof import Difference, Rehearsal
+from tui.engine.sample import InTheWay, Sample
+from tui.engine.state import RunState
 from tui.postgres.rows import PgError, safe
 from tui.widgets.line import Line, spread, wrap
 from tui.widgets.lines import Lines
@@ -56,6 +60,7 @@ MAKES = {
     for made in (
         *(checklist, red, failed, in_006, finished),
         *(watching, abandoned, leftover, repairing, doubt, backfill, cut_off, changed, accepted),
+        *(to_come, never, mixed_proofs, rehearsed_in_006, late, back),
     )
 }
 
@@ -117,11 +122,53 @@ def hostile_events(text: str, make: str) -> list[e.Event]:
                 told.append(replace(event, session=text, message=text, operator=text))
             case e.LocksGivenBack():
                 told.append(replace(event, detail=text))
+            case e.ProofRead():
+                told.append(replace(event, rehearsal=hostile_rehearsal(text)))
+            case e.ForecastMade():
+                steps = tuple(
+                    replace(
+                        step,
+                        locks=tuple(replace(one, relation=text) for one in step.locks),
+                        rewrites=(text,),
+                        scans=(text, text),
+                        caveats=(text,),
+                    )
+                    for step in (*event.steps[:2], *by_rule().steps[2:])
+                )
+                told.append(replace(event, steps=steps))
+            case e.DeadlineCrossed():
+                told.append(replace(event, words=text))
+            case e.MadeCounted():
+                told.append(replace(event, made=tuple(replace(one, name=text) for one in event.made)))
+            case e.FingerprintCompared():
+                told.append(replace(event, differences=hostile_differences(text)))
             case _:
                 told.append(event)
     if make == "in_006":
         told.append(e.NoticeRaised(told[-1].at, "006", "NOTICE", text))
     return told
+
+
+def hostile_differences(text: str) -> tuple[Difference, ...]:
+    return tuple(replace(one, object=text, words=text) for one in LOST)
+
+
+def hostile_rehearsal(text: str) -> Rehearsal:
+    """005 lost something, 007 failed, and a verification of 004 was red, in these words."""
+    found = mixed()
+    differences = hostile_differences(text)
+    steps = tuple(
+        replace(
+            step,
+            differences=differences if step.differences else (),
+            error=text if step.error else "",
+            red=(text,) if step.step == "004" else (),
+            scripts=((text, "0" * 64),),
+        )
+        for step in found.steps
+    )
+    ways = tuple(replace(way, differences=differences, again=differences, error=text) for way in found.ways_back)
+    return replace(found, steps=steps, ways_back=ways)
 
 
 def hostile_sample(text: str) -> Sample:
@@ -132,7 +179,13 @@ def hostile_sample(text: str) -> Sample:
     tree = replace(
         waiting_tree(1), sentence=text, roots=(root,), blockers=(root,), our_wants=f"ACCESS EXCLUSIVE on {text}"
     )
-    return sample(tree, sessions=(who,))
+    ours_now = (lock(text, AE, False, 16410), lock(text, AE, True, 16420), lock(text, "AccessShareLock", True, 16430))
+    held = (
+        InTheWay(text, AE, "AccessShareLock", 4242, who),
+        InTheWay(text, AE, text, 4243, replace(who, application_name="", user="", state="")),
+        InTheWay(text, AE, AE, None, None),
+    )
+    return sample(tree, sessions=(who,), our_locks=ours_now, in_the_way=held)
 
 
 def shown(app: LockstepApp) -> list[str]:
@@ -185,6 +238,33 @@ async def test_hostile_text_in_what_must_be_mended(kind: str, make: str, size: t
             await look(app, pilot)
         for pane in app.console_screen.query(Lines):
             assert harmless(pane.text.replace("\n", ""))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("kind", ["together", "long", "empty"])
+@pytest.mark.parametrize("make", ["to_come", "never", "mixed_proofs", "rehearsed_in_006", "late", "back"])
+async def test_hostile_text_in_what_a_rehearsal_found(kind: str, make: str, size: tuple[int, int]) -> None:
+    text = HOSTILE[kind]
+    app, run = console()
+    run.way, run.stale, run.seconds = hostile_rehearsal(text).ways_back[3], True, 9.0
+    run.lost = tuple(replace(loss, name=text) for loss in LOSSES)
+    async with app.run_test(size=size) as pilot:
+        await show(app, pilot, hostile_events(text, make), [hostile_sample(text)])
+        await look(app, pilot)
+        for keys in (["R"], ["right", "enter"], ["escape", "o"], ["escape", "down"], ["down"], ["up", "up", "up"]):
+            await pilot.press(*keys)
+            await look(app, pilot)
+        for pane in app.console_screen.query(Lines):
+            assert harmless(pane.text.replace("\n", ""))
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_in_one_line_for_a_log(kind: str) -> None:
+    for make in ("mixed_proofs", "late", "back"):
+        state = RunState()
+        for event in hostile_events(HOSTILE[kind], make):
+            state = state.apply(event)
+            assert harmless(safe(narrate(event, state) or ""))
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

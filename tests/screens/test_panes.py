@@ -13,7 +13,7 @@ from tui.paths import shipped_runbooks
 from tui.runbook.model import Script
 from tui.runbook.statements import Statement
 from tui.screens.endings import exposed, in_flight
-from tui.screens.questions import rollback_lines
+from tui.screens.way_back import rollback_lines
 from tui.widgets.batch import batch_lines, percent
 from tui.widgets.line import Line
 from tui.widgets.line import fold as folded
@@ -134,8 +134,6 @@ def test_the_way_back_is_told_in_full() -> None:
                 ("006",),
                 Script("steps/006.back.sql", "SELECT 1", (Statement("SELECT 1", 0, 8, 1),)),
                 False,
-                None,
-                True,
                 (f"DROP INDEX CONCURRENTLY public.{index}",),
             ),
         ),
@@ -148,7 +146,7 @@ def test_the_way_back_is_told_in_full() -> None:
     assert f"1. repair DROP INDEX CONCURRENTLY public.{index};" in text
     assert "2. 006 Back from Build the indexes that the new application untested" in text
     assert "from its first request on" in text
-    assert "undoes 006" in text
+    assert "undoes" not in text
     assert "changed since it was applied: steps/005.sql, runbook.toml" in text
 
 

@@ -2,12 +2,34 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import pytest
+from rehearsed import (
+    LATE,
+    LOST,
+    SRE,
+    back,
+    broken,
+    done_as_rehearsed,
+    in_the_way,
+    late,
+    lock,
+    lossy,
+    mixed_proofs,
+    never,
+    proven,
+    rehearsed_in_006,
+    to_come,
+    too_late,
+    waits,
+)
 from scenes import (
+    NIGHT,
     QUIET,
     SQL_006,
+    RecordingRun,
     abandoned,
     accepted,
     backfill,
@@ -54,6 +76,8 @@ class Moment:
     size: tuple[int, int] = HOME
     keys: tuple[str, ...] = ()
     theme: str = "lockstep-dark"
+    at: datetime = NIGHT
+    run: Callable[[RecordingRun], None] = lambda run: None
 
 
 def queue() -> list[Sample]:
@@ -81,7 +105,27 @@ def at_both(name: str, moment: Moment) -> dict[str, Moment]:
     return {f"{name}_home": moment, f"{name}_small": replace(moment, size=SMALL)}
 
 
+def unforeseen() -> list[Sample]:
+    return waits(lock("iso_agents", SRE))
+
+
 MOMENTS = {
+    **at_both("forecast", Moment(to_come, in_the_way)),
+    **at_both("forecast_by_rule", Moment(never, in_the_way)),
+    **at_both("forecast_running", Moment(rehearsed_in_006, unforeseen)),
+    **at_both("proofs", Moment(mixed_proofs, keys=("up",))),
+    "proofs_small_list": Moment(mixed_proofs, size=SMALL, keys=("l",)),
+    "proof_stale": Moment(mixed_proofs),
+    "proof_failed": Moment(mixed_proofs, keys=("down",)),
+    **at_both("late_gate", Moment(late, keys=("enter",), at=LATE)),
+    **at_both("roll_back_proven", Moment(rehearsed_in_006, waits, keys=("R",), run=proven)),
+    **at_both("roll_back_lossy", Moment(rehearsed_in_006, waits, keys=("R",), run=lossy)),
+    **at_both("roll_back_failed", Moment(rehearsed_in_006, waits, keys=("R",), run=broken)),
+    "roll_back_too_late": Moment(rehearsed_in_006, waits, keys=("R",), run=too_late),
+    "done_as_rehearsed": Moment(done_as_rehearsed),
+    "identical_home": Moment(back),
+    **at_both("not_identical", Moment(lambda: back(*LOST))),
+    "not_compared": Moment(lambda: back(error="permission denied for table lockstep.fingerprint")),
     **at_both("watching", Moment(watching, theirs)),
     **at_both("abandoned", Moment(abandoned)),
     **at_both("take_over", Moment(abandoned, keys=("enter",))),
@@ -139,7 +183,8 @@ MOMENTS = {
 @pytest.mark.parametrize("name", MOMENTS)
 def test_moment(snap_compare: Any, name: str) -> None:
     moment = MOMENTS[name]
-    app, _ = console()
+    app, run = console(moment.at)
+    moment.run(run)
     app.theme = moment.theme
 
     async def before(pilot: Pilot[int]) -> None:

@@ -64,7 +64,6 @@ class ConsoleScreen(Screen[None]):
         self._sample: Sample | None = None
         self._before: RunState | None = None
         self._scripts: dict[str, ScriptState] = {}
-        self._way_back: float | None = None
         self._history = History()
         self._chosen = False
         self._holder: Holder | None = None
@@ -137,7 +136,6 @@ class ConsoleScreen(Screen[None]):
             self._runbook,
             self._before,
             self._scripts,
-            self._way_back,
             self._chosen,
             self._holder,
         )
@@ -162,10 +160,6 @@ class ConsoleScreen(Screen[None]):
         """The run as the journal knew it, when this console opened a run that was begun before."""
         self._before = before
         self.redraw()
-
-    def show_way_back(self, seconds: float | None) -> None:
-        """How long going back takes, if that was ever measured."""
-        self._way_back = seconds
 
     def tick_clock(self) -> None:
         """A second went by."""

@@ -7,7 +7,7 @@ from tui.engine.rollback import RollbackImpossible, RollbackPlan
 from tui.engine.state import NextAct, RunState, StepStatus
 from tui.widgets.line import wrap
 
-from . import endings
+from . import endings, way_back
 from . import questions as q
 from .dialog import NO, Answer, Choice
 
@@ -144,7 +144,7 @@ async def through_gate(console: Asker, run: "Run", act: NextAct) -> None:
         return
     answer = await console.ask(
         "Not yet",
-        lambda width: q.gate_lines(act, width),
+        lambda width: q.gate_lines(act, console.state, width),
         (Choice(NO, "Stay", "harmless"), Choice("past", "Go on all the same", "danger", needs_text=True)),
         prompt="why it is right to go on all the same",
         accepts=_reason,
@@ -230,23 +230,32 @@ async def roll_back(console: Asker, run: "Run") -> None:
         console.say(f"no way back: {impossible}", bad=True)
         return
     while True:
-        shown, nearer = plan, _nearer(console.state, run, plan)
-        choices = [Choice(NO, "No, go on", "harmless")]
-        if nearer is not None:
-            label = f"Only to after {nearer.to}" if nearer.to is not None else "Everything"
-            choices.append(Choice("other", label))
-        choices.append(Choice("back", "Roll back", "danger"))
-        answer = await console.ask(
-            q.rollback_title(shown),
-            lambda width, shown=shown: q.rollback_lines(shown, console.state, console.moment(), width),  # type: ignore[misc]
-            tuple(choices),
-        )
+        nearer = _nearer(console.state, run, plan)
+        counting = way_back.Counting(run.losses(plan))
+        try:
+            answer = await _which_way(console, plan, nearer, counting)
+        finally:
+            await counting.stop()
         if answer.choice == "other" and nearer is not None:
             plan = nearer
             continue
         if answer.choice == "back":
-            await run.roll_back(shown)
+            await run.roll_back(plan)
         return
+
+
+async def _which_way(
+    console: Asker, plan: RollbackPlan, nearer: RollbackPlan | None, counting: way_back.Counting
+) -> Answer:
+    choices = [Choice(NO, "No, go on", "harmless")]
+    if nearer is not None:
+        choices.append(Choice("other", f"Only to after {nearer.to}" if nearer.to is not None else "Everything"))
+    choices.append(Choice("back", way_back.confirmation(plan), "danger"))
+    return await console.ask(
+        way_back.rollback_title(plan),
+        lambda width: way_back.rollback_lines(plan, console.state, console.moment(), width, counting),
+        tuple(choices),
+    )
 
 
 def _nearer(state: RunState, run: "Run", plan: RollbackPlan) -> RollbackPlan | None:

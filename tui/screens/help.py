@@ -28,6 +28,17 @@ _TREE = (
     ("└▶", "our own session"),
     ("~", "before a time: not the server's own clock yet, measured by us"),
 )
+_WORDS: tuple[tuple[str, Role, str], ...] = (
+    ("proven", "good", "in rehearsal the way back ended where it began"),
+    ("lossy", "warn", "it got through and ended elsewhere; the step's line tells where"),
+    ("failed", "bad", "the step, a verification of it or its way back failed in rehearsal"),
+    ("untested", "bad", "nobody has tried it, or nothing is there to try"),
+    ("stale", "warn", "a script has changed since it was rehearsed"),
+)
+_DEADLINE = (
+    "roll back by: the window's end less the time of going back from here in rehearsal, longer where the tables are "
+    "larger here, less a margin of half of it and 30 s at least. A step that would end later asks first."
+)
 _MOVES = (
     ("tab", "next pane; its rule lights up"),
     ("↑ ↓", "move or scroll in the pane"),
@@ -68,10 +79,13 @@ def help_lines(width: int) -> list[Line]:
     lines += [Line(), Line("In the lock tree", "strong")]
     for sign, text in _TREE:
         lines += _entry(sign, "us", text, width)
-    return lines
+    lines += [Line(), Line("Rehearsal", "strong")]
+    for word, role, text in _WORDS:
+        lines += _entry(word, role, text, width, 10)
+    return [*lines, *wrap(_DEADLINE, width - 1, indent="  ")]
 
 
-def _entry(sign: str, role: Role, text: str, width: int) -> list[Line]:
-    first, *rest = wrap(text, width - 9)
-    head = Line("  ").column(sign, 7, role).extend(first)
-    return [head, *(Line(" " * 9).extend(line) for line in rest)]
+def _entry(sign: str, role: Role, text: str, width: int, room: int = 7) -> list[Line]:
+    first, *rest = wrap(text, width - room - 2)
+    head = Line("  ").column(sign, room, role).extend(first)
+    return [head, *(Line(" " * (room + 2)).extend(line) for line in rest)]

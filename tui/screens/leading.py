@@ -16,6 +16,8 @@ def gate(state: RunState, act: NextAct) -> Key | None:
             return Key("verification", wanted)
         if wanted in steps:
             return Key("step", steps[wanted])
+        if wanted.startswith("late:"):
+            return Key("step", wanted.removeprefix("late:"))
     return None
 
 

@@ -1,19 +1,18 @@
 """What the dialogs say: pure text from state, plan and preview. Only what is known is said."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from tui.engine.deadline import deadline
 from tui.engine.facts import Holder
 from tui.engine.operator import SignalPreview
-from tui.engine.rollback import RollbackPlan
 from tui.engine.sample import LockNode, Sample
 from tui.engine.state import NextAct, RunState, StepState
 from tui.postgres.rows import MONITOR
-from tui.widgets.line import Line, fold, join, spread, wrap
+from tui.widgets.line import Line, join, wrap
+from tui.widgets.proof import margin_words
 from tui.widgets.sql import whole_sql
 from tui.widgets.watch import holder_words, named
-from tui.widgets.words import clock, counted, duration, listed, running
-
-from .endings import in_flight, one_transaction
+from tui.widgets.words import clock, counted, listed, running
 
 
 def signal_lines(preview: SignalPreview, seen: datetime, sample: Sample | None, width: int) -> list[Line]:
@@ -69,61 +68,6 @@ def _lost(preview: SignalPreview) -> Line:
     return Line("its open transaction has written nothing: nothing of it is lost")
 
 
-def rollback_title(plan: RollbackPlan) -> str:
-    if plan.to is not None:
-        return f"Roll back to after {plan.to}?"
-    if not plan.scripts:
-        return f"Roll back {plan.in_flight}?"
-    return f"Roll back to before {plan.undoes[-1]}?"
-
-
-def rollback_lines(plan: RollbackPlan, state: RunState, now: datetime, width: int) -> list[Line]:
-    """The way back in order: what is cancelled, which scripts run, what judges the result, whether it fits."""
-    lines: list[Line] = []
-    number = 0
-
-    def entry(left: Line, right: Line, under: str = "") -> None:
-        """One numbered row; what does not fit beside the figures goes on below."""
-        nonlocal number
-        number += 1
-        head = Line(f"{number}. ", "dim").extend(left)
-        whole = Line().extend(head).add(f"   {under}" if under else "")
-        if whole.cells + right.cells + 2 <= width:
-            lines.append(spread(whole, right, width))
-            return
-        first, *rest = fold(head, max(20, width - right.cells - 2), "   ")
-        lines.extend([spread(first, right, width), *rest])
-        lines.extend(wrap(under, width, indent="   ") if under else [])
-
-    if plan.in_flight is not None:
-        what = "" if one_transaction(state) else in_flight(state)
-        entry(
-            Line(f"cancel {plan.in_flight}, in flight" + ("" if what else ": nothing of it is committed")), Line(), what
-        )
-    for script in plan.scripts:
-        for sql in script.repair:
-            entry(Line("repair ", "warn").add(f"{sql};"), Line())
-        right = Line("~" + duration(script.expected) if script.expected is not None else "")
-        if script.untested:
-            right.add("   " if right.parts else "").add("untested", "bad")
-        if script.sql.statements or not script.repair:
-            entry(Line(f"{script.id} ", "strong").add(script.title), right, f"undoes {', '.join(script.undoes)}")
-    if plan.verifications:
-        entry(Line(f"verify: {counted(len(plan.verifications), 'check')}"), Line())
-    else:
-        lines.append(Line("nothing verifies that it is back: untested", "bad"))
-    lines += _changed(state, width)
-    return [*lines, Line(), *_fits(plan, state, now)]
-
-
-def _changed(state: RunState, width: int) -> list[Line]:
-    if not state.changes:
-        return []
-    names = listed(tuple(change.file for change in state.changes), 3)
-    accepted = "" if state.unaccepted_changes else " (accepted with a reason)"
-    return wrap(f"! changed since it was applied: {names}{accepted}", width, "warn", limit=3)
-
-
 def repair_lines(step: StepState, width: int) -> list[Line]:
     """What an earlier try left behind, and every statement that takes it away."""
     if not step.repair:
@@ -155,27 +99,7 @@ def take_over_lines(state: RunState, holder: Holder | None, width: int) -> list[
     return [*lines, *wrap("Taking it in hand reads ledger and catalog; it changes nothing by itself.", width, "dim")]
 
 
-def _fits(plan: RollbackPlan, state: RunState, now: datetime) -> list[Line]:
-    ends = state.window_ends_at
-    lines = []
-    times = [script.expected for script in plan.scripts]
-    known = [t for t in times if t is not None]
-    if len(known) == len(times) and times:
-        back = now + timedelta(seconds=sum(known))
-        verdict = Line("fits   ", "dim").add(f"back by {clock(back)}")
-        if ends is not None:
-            verdict.add(f", the window ends {clock(ends)}", "" if back <= ends else "bad")
-        lines.append(verdict)
-    elif times:
-        lines.append(Line("how long it takes was never measured", "warn"))
-        if ends is not None:
-            left = (ends - now).total_seconds()
-            lines.append(Line(f"the window has {running(left)} left" if left > 0 else "the window is over", "dim"))
-    lines.append(Line("rows written since by the application are not counted", "dim"))
-    return lines
-
-
-def gate_lines(act: NextAct, width: int) -> list[Line]:
+def gate_lines(act: NextAct, state: RunState, width: int) -> list[Line]:
     """What is still open."""
     what = {
         "open_window": "The window stays shut:",
@@ -184,14 +108,18 @@ def gate_lines(act: NextAct, width: int) -> list[Line]:
     }
     lines = [Line(what.get(act.kind, "Not yet:"), "strong")]
     named_ones = act.gates[len(act.gates) - len(act.gate_ids) :]
-    changed = {gate for gate, wanted in zip(named_ones, act.gate_ids, strict=True) if wanted.startswith("changed:")}
+    told = dict(zip(named_ones, act.gate_ids, strict=True))
+    loud = {gate for gate, wanted in told.items() if wanted.startswith(("changed:", "late:"))}
     for gate in act.gates[:10]:
-        sign = "!" if gate in changed else "✗" if gate.startswith("failed: ") else "○"
+        sign = "!" if gate in loud else "✗" if gate.startswith("failed: ") else "○"
         first, *rest = wrap(gate, width - 4, limit=4)
         lines.append(Line("  ").add(sign, "bad" if sign == "✗" else "warn").add(" ").extend(first))
         lines += [Line("    ").extend(row) for row in rest]
     if len(act.gates) > 10:
         lines.append(Line(f"  … {len(act.gates) - 10} more", "dim"))
+    limit = deadline(state, act.step) if f"late:{act.step}" in act.gate_ids else None
+    if limit is not None and limit.at is not None:
+        lines += wrap(f"going back took {margin_words(limit)}", width, "dim", indent="    ")
     return lines
 
 

@@ -2,9 +2,11 @@
 
 from tui.engine.state import ItemState, StepState, StepStatus, VerificationState, VerificationStatus
 
+from .forecast import calm_lines, forecast_lines
 from .line import Line, join, spread, wrap
 from .mending import accepted_lines, doubt_lines, leftover_lines
 from .outline import Key, item_sign
+from .proof import margin_lines, proof_lines
 from .sql import sql_lines
 from .step import statement_lines
 from .summary import failure_lines
@@ -115,13 +117,13 @@ def _step(view: View, step: StepState, width: int) -> list[Line]:
         word = "committed" if step.status is StepStatus.APPLIED else STEP_WORDS[step.status]
         text = f" {word} at {clock(step.at, seconds=True)}"
         lines.append(Line(text + (f" by {step.operator}" if step.operator else ""), "dim").cut(width))
-    if step.plan.untested:
-        lines.append(Line(" untested: ", "bad").add(" and ".join(step.plan.untested), "bad"))
+    lines += proof_lines(view, step, width)
     if step.message:
         lines += [Line(), *wrap(step.message, width - 2, "bad", indent=" ")]
     lines += [*leftover_lines(step, width, indent=" "), *accepted_lines(view, width, step.plan.id)]
+    lines += [*forecast_lines(view, step, width), *calm_lines(view, step.plan.id, width)]
     guard = f" guard: {step.plan.max_blocked_sessions} sessions behind it, or {step.plan.max_blocked_for:g} s"
-    lines.append(Line(f"{guard}; then it gives its locks back", "dim").cut(width))
+    lines += [*margin_lines(view, step, width), Line(f"{guard}; then it gives its locks back", "dim").cut(width)]
     lines += [Line(), *statement_lines(view, step.plan.id, script, width)]
     return lines + _checked_by(view, step)
 

@@ -1,9 +1,9 @@
 """The head of the console: whose database, how long the window has left, and when the decision to go back must fall."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from .line import Line, Role, join, spread
+from .proof import deadline_line
 from .view import View
 from .watch import gone_words, holder_words, named
 from .words import clock, duration, running
@@ -73,7 +73,7 @@ def _window(view: View, width: int) -> Line:
     role = _window_role(left, state.opened.window)
     text.add("█" * done, role or "us").add("░" * (bar - done), "rule")
     text.add(f"  {running(gone)} gone · ").extend(_left(left, role))
-    return spread(text, _way_back(view).add(" "), width)
+    return spread(text, deadline_line(view).add(" "), width)
 
 
 def _window_role(left: float, window: float) -> Role:
@@ -84,18 +84,6 @@ def _window_role(left: float, window: float) -> Role:
 
 def _left(left: float, role: Role) -> Line:
     return Line(f"{running(-left)} OVER", "badge-bad") if left < 0 else Line(f"{running(left)} left", role or "strong")
-
-
-def _way_back(view: View) -> Line:
-    """Only a measured way back gives a moment; without one there is none to show."""
-    ends = view.state.window_ends_at
-    if ends is None or view.way_back is None or not view.state.applied:
-        return Line("roll back by —", "dim")
-    by = ends - timedelta(seconds=view.way_back)
-    left = (by - view.now).total_seconds()
-    if left < 0:
-        return Line(f"way back no longer fits ({duration(view.way_back)})", "bad")
-    return Line(f"roll back by {clock(by)}", "warn" if left < 300 else "").add(f" ({running(left)} from now)", "dim")
 
 
 def _narrow(view: View, width: int) -> Line:
@@ -113,7 +101,5 @@ def _narrow(view: View, width: int) -> Line:
     if ends is None:
         return spread(left, Line(f"window of {duration(opened.window)}, not open ", "dim"), width)
     remaining = (ends - view.now).total_seconds()
-    right = [_left(remaining, _window_role(remaining, opened.window))]
-    if view.way_back is not None and view.state.applied:
-        right.append(Line(f"roll back by {clock(ends - timedelta(seconds=view.way_back))}"))
+    right = [_left(remaining, _window_role(remaining, opened.window)), deadline_line(view, brief=True)]
     return spread(left, join(right, " · ").add(" "), width)

@@ -145,6 +145,15 @@ def change_lines(view: View, width: int) -> list[Line]:
     return lines
 
 
+def late_lines(view: View, width: int) -> list[Line]:
+    """The step to come would end too late for going back, and nobody has said yet that it may."""
+    late = view.state.late
+    if late is None or view.state.next_act().step != late.step:
+        return []
+    first, *rest = wrap(late.words, width - 4, "warn")
+    return [Line(" ! ", "warn").extend(first), *(Line("   ").extend(row) for row in rest)]
+
+
 def accepted_lines(view: View, width: int, step: str | None = None) -> list[Line]:
     """Changes that were gone past, by whom and why; those of one step alone, if it is named."""
     lines: list[Line] = []

@@ -4,10 +4,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tui.engine.deadline import proof_of
 from tui.engine.state import ItemState, RunState, StepState, StepStatus, VerificationState, VerificationStatus
 
 from .batch import percent
 from .line import Line, Role, spread
+from .proof import badge
 from .view import VERIFICATION_SIGNS, View
 from .words import clock, duration, expected, grouped, running
 
@@ -126,7 +128,7 @@ def _step(step: StepState, view: View, width: int) -> Row:
         case StepStatus.RUNNING:
             right.add(running(view.elapsed), sign[1])
         case StepStatus.PENDING:
-            right.add(expected(step.plan.expected), "dim")
+            right.add(expected(step.plan.expected) or _rehearsed(step, view), "dim")
         case StepStatus.APPLIED:
             right.add(duration(step.seconds), "dim")
         case StepStatus.FAILED:
@@ -135,9 +137,18 @@ def _step(step: StepState, view: View, width: int) -> Row:
             right.add("in doubt", "bad")
         case StepStatus.ROLLED_BACK:
             right.add("rolled back", "warn")
-    if step.plan.untested and width >= 40:
-        right.add(" " if right.parts else "").add("untested", "bad")
+    if view.state.watched is None:
+        widest = max(badge(view.state, one).cells for one in view.state.steps)
+        right.add("  " if right.parts else "").extend(badge(view.state, step).pad(widest))
+    elif step.plan.untested:
+        # Who only watches has not read the rehearsals; what the runbook lacks is known all the same.
+        right.add("  " if right.parts else "").add("untested", "bad")
     return _row(Key("step", step.plan.id), sign, f"{step.plan.id} {step.plan.title}", right, width)
+
+
+def _rehearsed(step: StepState, view: View) -> str:
+    proof = proof_of(view.state, step.plan.id)
+    return f"~{duration(proof.forward_seconds)}" if proof is not None and proof.forward_seconds is not None else ""
 
 
 def _verification(verification: VerificationState, width: int) -> Row:

@@ -1,8 +1,9 @@
 """Which of its faces the right pane shows: what runs, how it ended, or what is selected."""
 
 from .detail import detail_lines
+from .forecast import in_the_way_lines
 from .line import Line
-from .mending import awaited_lines, change_lines, doubt_lines
+from .mending import awaited_lines, change_lines, doubt_lines, late_lines
 from .outline import Key
 from .step import step_lines
 from .summary import done_lines, failure_lines, reopened_lines, rolled_back_lines
@@ -19,7 +20,10 @@ def panel_lines(view: View, selected: Key | None, width: int, height: int) -> li
         return [*away, *step_lines(view, width, max(3, height - len(away)))]
     summary = [] if view.chosen else _summary(view, selected, width, height)
     shown = summary or detail_lines(view, selected, width)
-    return [*away, *([] if view.chosen or view.state.watched is not None else change_lines(view, width)), *shown]
+    # Before the next step begins its operator must have read this, wherever the cursor is.
+    warned = [*late_lines(view, width), *in_the_way_lines(view, width)]
+    changes = [] if view.chosen or view.state.watched is not None else change_lines(view, width)
+    return [*away, *warned, *([Line()] if warned and height > 10 else []), *changes, *shown]
 
 
 def summed_up(view: View) -> bool:

@@ -1,11 +1,13 @@
 """The script in hand: which try, which statement, how long, what it waits for, what the server says."""
 
+from tui.engine.deadline import proof_of, rehearsed_way
 from tui.engine.sample import Sample
 from tui.engine.state import ScriptState
 from tui.postgres.rows import Progress
 
 from .batch import batch_lines, chunk_in_hand
-from .line import Line, Role, spread, wrap
+from .forecast import lock_lines
+from .line import Line, Role, join, spread, wrap
 from .mending import repairing_lines
 from .sql import sql_lines
 from .view import View
@@ -29,7 +31,9 @@ def step_lines(view: View, width: int, height: int) -> list[Line]:
         room = max(2, height - len(lines) - len(tail) - (1 if narrow else 3))
         if not narrow:
             lines.append(Line())
-        lines.extend(sql_lines(script.statement.sql, width, most=room))
+        # On a small screen what is not foreseen must be in sight with the wait.
+        sql = " ".join(script.statement.sql[:1000].split()) if narrow and len(tail) > 1 else script.statement.sql
+        lines.extend(sql_lines(sql, width, most=room))
         if tail and not narrow:
             lines.append(Line())
     return [*lines, *tail, *_notices(script, width), *_statements(view, script, width)]
@@ -58,12 +62,17 @@ def _figures(view: View, script: ScriptState, width: int) -> Line:
         left.add(f"statement {script.statement.index} of {started.statements}")
     else:
         left.add(counted(started.statements, "statement"))
-    left.add(f"   {running(view.elapsed)}", "strong")
+    pieces = [left, Line(running(view.elapsed), "strong")]
     span = _expected(view, script)
     if span:
         late = view.elapsed is not None and view.elapsed > span[1]
-        left.add(f"   expected {expected(span)}", "warn" if late else "dim")
-    return spread(left, _status(view, script), width)
+        pieces.append(Line(f"expected {expected(span)}", "warn" if late else "dim"))
+    known = _rehearsed(view, script)
+    if known is not None:
+        pieces.append(Line(f"rehearsed {duration(known)}", "dim"))
+    status = _status(view, script)
+    figures = join(pieces)
+    return spread(figures if figures.cells + status.cells + 2 <= width else join(pieces, "  "), status, width)
 
 
 def _expected(view: View, script: ScriptState) -> tuple[float, float] | None:
@@ -71,6 +80,18 @@ def _expected(view: View, script: ScriptState) -> tuple[float, float] | None:
         return None
     steps = (s.plan.expected for s in view.state.steps if s.plan.id == script.started.script)
     return next(steps, None)
+
+
+def _rehearsed(view: View, script: ScriptState) -> float | None:
+    """How long this script took in rehearsal, in seconds; of a way back that is more than one script, nothing."""
+    if script.started.direction == "forward":
+        proof = proof_of(view.state, script.started.script)
+        return proof.forward_seconds if proof is not None else None
+    plan = view.state.rollback
+    if plan is None or not plan.undoes or plan.scripts != (script.started.script,):
+        return None
+    way = rehearsed_way(view.state, plan.undoes[0], plan.to)
+    return way.seconds if way is not None and way.scripts == plan.scripts else None
 
 
 def _status(view: View, script: ScriptState) -> Line:
@@ -96,10 +117,7 @@ def _waiting(view: View, script: ScriptState, width: int) -> list[Line]:
     if script.phase == "backoff" and given is not None:
         text = f"try {given.attempt} gave its locks back: {_REASONS[given.reason]}"
         return [Line(f"   {text}", "warn"), *wrap(given.detail, width - 1, "dim", indent="   ", limit=2)]
-    tree = view.sample.tree if view.sample is not None else None
-    if view.lock_wait is not None and tree is not None and tree.our_wants:
-        return [Line("   waits for ", "warn").add(tree.our_wants, "strong").cut(width)]
-    return []
+    return lock_lines(view, script, width)
 
 
 def _progress_lines(sample: Sample | None, width: int) -> list[Line]:

@@ -1,9 +1,11 @@
 """What the console says when something has come to an end: done, failed, rolled back, opened again."""
 
+from tui.engine.deadline import proof_of
 from tui.engine.state import RunState, ScriptState, StepStatus, VerificationStatus
 
 from .line import Line, join, spread, wrap
 from .mending import accepted_lines, leftover_lines
+from .proof import difference_lines
 from .sql import sql_lines
 from .view import STEP_SIGNS, View
 from .words import clock, counted, duration, listed, running
@@ -19,13 +21,13 @@ def done_lines(view: View, selected: str | None, width: int) -> list[Line]:
     accepted = sum(v.status is VerificationStatus.ACCEPTED for v in state.verifications)
     head = Line(" ✓ ", "good").add(state.opened.title, "strong").add(" is done", "good")
     facts = [
-        Line(f"{counted(len(state.steps), 'step')} in {duration(total)}"),
+        Line(f"{counted(len(state.steps), 'step')} in {duration(total)}").add(_rehearsed(state), "dim"),
         Line(f"{good} of {checks} verified"),
     ]
     if accepted:
         facts.append(Line(f"! {accepted} accepted although failed", "warn"))
     facts.append(_window_used(view))
-    lines = [Line(), head.cut(width), Line("   ").extend(join(facts, " · ")).cut(width), Line()]
+    lines = [Line(), head.cut(width), *_in_rows(facts, width), Line()]
     lines += _waits(state, width)
     lines += accepted_lines(view, width)
     lines += _to_do(state, selected, width)
@@ -34,6 +36,23 @@ def done_lines(view: View, selected: str | None, width: int) -> list[Line]:
         lines += [Line(), Line(f"   untested: {names}", "bad").cut(width)]
     text = "R takes everything back; q closes the console, the database stays as it is"
     return [*lines, Line(), *wrap(text, width - 2, "dim", indent="   ")]
+
+
+def _in_rows(facts: list[Line], width: int) -> list[Line]:
+    """Side by side where there is room, and none of them torn apart."""
+    rows: list[list[Line]] = [[]]
+    for fact in facts:
+        if rows[-1] and join([*rows[-1], fact], " · ").cells + 3 > width:
+            rows.append([])
+        rows[-1].append(fact)
+    return [Line("   ").extend(join(row, " · ")).cut(width) for row in rows]
+
+
+def _rehearsed(state: RunState) -> str:
+    """`` (rehearsed 38.0 s)``, where every step was."""
+    proofs = [proof_of(state, s.plan.id) for s in state.steps]
+    known = [p.forward_seconds for p in proofs if p is not None and p.forward_seconds is not None]
+    return f" (rehearsed {duration(sum(known))})" if len(known) == len(state.steps) else ""
 
 
 def _window_used(view: View) -> Line:
@@ -95,7 +114,7 @@ def rolled_back_lines(view: View, width: int) -> list[Line]:
         head,
         Line(f"   undone: {listed(plan.undoes, 12)}   by {plan.operator} at {clock(plan.at)}").cut(width),
     ]
-    lines += [Line(), *_holds(view, width)]
+    lines += [*_compared(view, width), Line(), *_holds(view, width)]
     judges = [v for v in state.due if v.plan.after == "back" or state.applied]
     if judges:
         lines += [Line(), Line("   verified that it is back", "strong")]
@@ -103,9 +122,28 @@ def rolled_back_lines(view: View, width: int) -> list[Line]:
             sign = {VerificationStatus.PASSED: "✓", VerificationStatus.FAILED: "✗"}.get(verification.status, "○")
             role = "good" if sign == "✓" else "bad" if sign == "✗" else "dim"
             lines.append(Line("     ").add(sign, role).add(f" {verification.plan.title}").cut(width))  # type: ignore[arg-type]
-    else:
+    elif state.compared is None or state.compared.error:
         lines += [Line(), Line("   nothing verifies the way back: untested", "bad")]
     return lines
+
+
+def _compared(view: View, width: int) -> list[Line]:
+    """Whether the database is again what it was before the first step, and where not."""
+    state, found = view.state, view.state.compared
+    if not state.rolled_back:
+        return []
+    if found is None:
+        text = "is compared with what was there before" if state.before is not None else "not compared with before"
+        return [Line(f"   {text}", "dim")]
+    if found.error:
+        return wrap(f"! not compared: {found.error}", width - 1, "warn", indent="   ", limit=6)
+    at = clock(state.before.at) if state.before is not None else "before"
+    objects = f"{counted(found.objects, 'object')} compared"
+    if found.identical:
+        return [Line("   ✓ ", "good").add(f"identical to the schema at {at}", "good").add(f", {objects}").cut(width)]
+    differs = counted(len(found.differences), "difference")
+    head = Line("   ✗ ", "bad").add(f"not what it was at {at}: {differs}", "bad").add(f", {objects}", "dim")
+    return [head.cut(width), *difference_lines(found.differences, width, "     ")]
 
 
 def failure_lines(view: View, script: ScriptState, width: int) -> list[Line]:

@@ -24,9 +24,8 @@ from .line import Role
 class View:
     """``before`` is the run as the journal knew it when this console opened; ``scripts`` each script's last try.
 
-    ``way_back`` is how long going back is measured to take, in seconds; None is unknown. ``chosen``: the operator moved
-    the cursor since the last turn of events, and wants to see what it is on. ``holder``: who had the run in hand last,
-    while it is watched.
+    ``chosen``: the operator moved the cursor since the last turn of events, and wants to see what it is on. ``holder``:
+    who had the run in hand last, while it is watched.
     """
 
     state: RunState
@@ -35,7 +34,6 @@ class View:
     runbook: Runbook | None = None
     before: RunState | None = None
     scripts: Mapping[str, ScriptState] = field(default_factory=dict)
-    way_back: float | None = None
     chosen: bool = False
     holder: Holder | None = None
 

@@ -70,6 +70,15 @@ def size(count: float | None) -> str:
     return f"{count:.1f} TB"
 
 
+def about(count: int, noun: str) -> str:
+    """``950 rows``, ``20 k rows``, ``1.2 M rows``."""
+    for unit, divisor in (("k", 10**3), ("M", 10**6), ("G", 10**9)):
+        if 10**3 <= count < divisor * 999.5:
+            rounded = count / divisor
+            return f"{rounded:.0f} {unit} {noun}s" if rounded >= 9.95 else f"{rounded:.1f} {unit} {noun}s"
+    return counted(count, noun)
+
+
 def number(count: int) -> str:
     """``300 000``: thousands apart."""
     return f"{count:,}".replace(",", " ")

@@ -143,10 +143,15 @@ def _narrator(as_json: bool, unheard: Callable[[], None]) -> Callable[[Any, RunS
                 # Names of the catalog and words of others are in it: none may drive the terminal.
                 click.echo(safe(line, lines=True), err=True)
         except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            for stream in (sys.stdout, sys.stderr):
-                os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            nobody_reads()
             unheard()
 
     return tell
+
+
+def nobody_reads() -> None:
+    """What is still to be told goes nowhere, as a pipe's other end is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

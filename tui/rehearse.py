@@ -14,10 +14,12 @@ from rich.cells import cell_len, set_cell_size
 from tui.engine import events as e
 from tui.engine import proofs
 from tui.engine.lock_words import mode_in_words
+from tui.engine.places import fit_to_copy, size_in_words
 from tui.engine.plan import target_of
 from tui.engine.proof import Difference, Rehearsal
 from tui.engine.rehearsal import NAME, Rehearsing
-from tui.headless import ask
+from tui.headless import ask, nobody_reads
+from tui.postgres.clone import pinned
 from tui.postgres.rows import safe
 from tui.postgres.session import Dsn, PgSession
 
@@ -39,21 +41,32 @@ def run(runbook: "Runbook", place: "Callable[[Callable[[str], None]], Place]", *
     return asyncio.run(_run(runbook, place, as_json))
 
 
-async def agreed(runbook: "Runbook", dsn: Dsn, production: bool) -> None:
-    """A copy of production wants its database's name typed. Raises click.UsageError where it is not, CannotConnect."""
+async def agreed(runbook: "Runbook", dsn: Dsn, production: bool, yes: bool) -> Dsn:
+    """Asks whether the database may be copied; production wants its name typed, ``yes`` answers for any other.
+
+    Gives the very server that was looked at. Raises click.UsageError where nobody agrees, PlaceFailed where it cannot
+    be copied, CannotConnect, ConnectionLost, StatementFailed.
+    """
+    dsn = await pinned(dsn, application_name=NAME)
     async with await PgSession.open(dsn, application_name=NAME) as session:
         target = target_of(runbook, await session.server(), asked=production)
-    if not target.production:
-        return
-    where = f"{target.database} on {target.host}:{target.port}"
-    question = f"PRODUCTION: make a copy of {where} on that server and rehearse there? Type the database's name: "
-    if await ask(question) != target.database:
-        raise click.UsageError("that is not the database's name; nothing was done")
+        size = size_in_words((await fit_to_copy(session, runbook)).bytes)
+    question = (
+        f"make a copy of {target.database} on {target.host}:{target.port} on that server and rehearse there? It needs "
+        f"twice {size} on its disk; a full disk stops that server. Every new connection to {target.database} waits "
+        "while it is copied."
+    )
+    if target.production:
+        if await ask(f"PRODUCTION: {question} Type the database's name: ") != target.database:
+            raise click.UsageError("that is not the database's name; nothing was done")
+    elif not yes and (await ask(f"{question} [y/N]: ")).lower() not in ("y", "yes"):
+        raise click.UsageError("nothing was done")
+    return dsn
 
 
 async def _run(runbook: "Runbook", place: "Callable[[Callable[[str], None]], Place]", as_json: bool) -> int:
     caught: list[int] = []
-    work = asyncio.ensure_future(_rehearse(runbook, place, as_json))
+    work = asyncio.ensure_future(_rehearse(runbook, place, as_json, lambda: leave(signal.SIGPIPE)))
 
     def leave(number: int) -> None:
         # The throwaway database goes by its own context manager, however far it had come.
@@ -69,14 +82,23 @@ async def _run(runbook: "Runbook", place: "Callable[[Callable[[str], None]], Pla
         return 128 + (caught[0] if caught else signal.SIGINT)
 
 
-async def _rehearse(runbook: "Runbook", place: "Callable[[Callable[[str], None]], Place]", as_json: bool) -> int:
+async def _rehearse(
+    runbook: "Runbook",
+    place: "Callable[[Callable[[str], None]], Place]",
+    as_json: bool,
+    unheard: Callable[[], None],
+) -> int:
     with _progress() as tell:
         ground = place(lambda line: tell(line, None, None))
 
         def heard(event: e.Event, _: "RunState") -> None:
-            if as_json:
-                sys.stdout.buffer.write(e.to_json(event) + b"\n")
-                sys.stdout.flush()
+            try:
+                if as_json:
+                    sys.stdout.buffer.write(e.to_json(event) + b"\n")
+                    sys.stdout.flush()
+            except BrokenPipeError:
+                nobody_reads()
+                unheard()
             match event:
                 case e.RehearsalMoved():
                     tell(event.what, event.done, event.total)
@@ -87,12 +109,16 @@ async def _rehearse(runbook: "Runbook", place: "Callable[[Callable[[str], None]]
         async with ground:
             found = await Rehearsing(runbook, ground, heard).go()
             where = ground.where
-    await asyncio.to_thread(proofs.keep, found)
     if as_json:
         click.echo(json.dumps(as_object(found)))
     else:
         for line in in_words(runbook, found, where):
             click.echo(safe(line))
+    try:
+        await asyncio.to_thread(proofs.keep, found)
+    except OSError as error:
+        click.echo(f"lockstep: the console will not know of it: {error.filename}: {error.strerror}", err=True)
+        return 1
     return 0 if found.ok else 1
 
 
@@ -153,6 +179,8 @@ def in_words(runbook: "Runbook", found: Rehearsal, where: str) -> Iterator[str]:
         if way.again:
             yield "      forward again it did not end as the first time:"
             yield from _differences(way.again)
+    for limit in found.limits:
+        yield f"not compared: {limit}"
     if found.place == "like":
         yield "there were no rows: neither they nor what verifications found in them was judged"
     yield "all proven" if found.ok else "not proven"

@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS lockstep.event (
 CREATE TABLE IF NOT EXISTS lockstep.fingerprint (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run      text NOT NULL,
+    runbook  text NOT NULL,
     taken_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     body     text NOT NULL
 );

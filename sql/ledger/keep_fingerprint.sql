@@ -1,1 +1,1 @@
-INSERT INTO lockstep.fingerprint (run, body) VALUES (%(run)s, %(body)s)
+INSERT INTO lockstep.fingerprint (run, runbook, body) VALUES (%(run)s, %(runbook)s, %(body)s)

@@ -34,8 +34,8 @@ def proof(step: str, seconds: float = 10.0) -> StepProof:
 
 
 def rehearsal(*ways: WayBack, size: int = 1000) -> Rehearsal:
-    tables = (TableSize("users", size, 10),)
-    return Rehearsal(START, "small", "fixture", 160014, (proof("1"), proof("2")), ways, tables, True)
+    tables = (TableSize("users", size, 10 if size else 0),)
+    return Rehearsal(START, "small", "fixture", 160014, (proof("1"), proof("2")), ways, tables, (), True)
 
 
 def way(after: str, seconds: float | None = 20.0, verdict: str = "proven") -> WayBack:

@@ -1,29 +1,31 @@
 """How the database was before the first step: kept in it, and compared with what is there after the way back."""
 
 import time
+from datetime import datetime
 
 from tui.postgres import fingerprint
 from tui.postgres.fingerprint import Fingerprint
 from tui.postgres.queries import load
 from tui.postgres.rows import safe
-from tui.postgres.session import PgSession, StatementFailed
-from tui.runbook.model import Proof
+from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
+from tui.runbook.model import Runbook
 
 from . import events as e
 from .differences import compare
-from .proof import Loss, Made
+from .proof import Difference, Loss, Made
 from .state import RunState
 
 _COUNTED_UP_TO = 2**30
 """Bytes of tables that are counted, all together, while a window is open."""
 
 
-async def keep(session: PgSession, run: str, proof: Proof) -> e.FingerprintTaken:
+async def keep(session: PgSession, run: str, runbook: Runbook) -> e.FingerprintTaken:
     """Takes the fingerprint and writes it beside the ledger, which must be there. Raises ConnectionLost."""
-    began = time.monotonic()
+    began, wanted = time.monotonic(), runbook.proof
     try:
-        taken = await fingerprint.take(session, data=proof.data, whole_up_to=proof.whole_up_to)
-        await session.execute(load("ledger/keep_fingerprint"), {"run": run, "body": taken.text()})
+        taken = await fingerprint.take(session, data=wanted.data, whole_up_to=wanted.whole_up_to)
+        row = {"run": run, "runbook": runbook.slug, "body": taken.text()}
+        await session.execute(load("ledger/keep_fingerprint"), row)
         inventory = await session.query(load("proof/inventory"))
     except StatementFailed as failure:
         return e.FingerprintTaken(e.now(), "", 0, time.monotonic() - began, (), str(failure))
@@ -31,18 +33,37 @@ async def keep(session: PgSession, run: str, proof: Proof) -> e.FingerprintTaken
     return e.FingerprintTaken(e.now(), taken.sha256, len(taken.objects), time.monotonic() - began, tables)
 
 
-async def compare_now(session: PgSession, run: str, proof: Proof) -> e.FingerprintCompared:
+async def compare_now(session: PgSession, run: str, runbook: Runbook) -> e.FingerprintCompared:
     """What is there now against what was kept. Raises ConnectionLost."""
-    began = time.monotonic()
+    began, wanted = time.monotonic(), runbook.proof
     try:
-        kept = await session.query(load("ledger/kept_fingerprint"), {"run": run})
-        if not kept.rows:
+        kept = await session.query(load("ledger/kept_fingerprint"), {"run": run, "runbook": runbook.slug})
+        known = [(datetime.fromisoformat(at or ""), of, Fingerprint.parse(body or "")) for at, of, body in kept.rows]
+        if not known or known[-1][1] != run:
             raise ValueError("no fingerprint was taken before the first step")
-        was = Fingerprint.parse(kept.rows[0][0] or "")
-        now = await fingerprint.take(session, data=proof.data, whole_up_to=proof.whole_up_to)
+        now = await fingerprint.take(session, data=wanted.data, whole_up_to=wanted.whole_up_to)
     except (StatementFailed, ValueError) as failure:
         return e.FingerprintCompared(e.now(), (), 0, time.monotonic() - began, str(failure))
-    return e.FingerprintCompared(e.now(), compare(was, now), len(now.objects), time.monotonic() - began)
+    (_, _, was), (first_at, _, first) = known[-1], known[0]
+    differences, limits = told_apart(was, now)
+    earlier = tuple(one for one in told_apart(first, now)[0] if one not in differences) if len(known) > 1 else ()
+    return e.FingerprintCompared(
+        e.now(),
+        differences,
+        len(now.objects),
+        time.monotonic() - began,
+        "",
+        wanted.data,
+        limits,
+        earlier,
+        first_at if earlier else None,
+    )
+
+
+def told_apart(was: Fingerprint, now: Fingerprint) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
+    """The differences, and what could be compared with nothing, not even with itself."""
+    limits = compare(was, was)
+    return tuple(one for one in compare(was, now) if one not in limits), tuple(one.words for one in limits)
 
 
 async def made(session: PgSession, before: e.FingerprintTaken) -> tuple[Made, ...]:
@@ -75,15 +96,32 @@ async def _counted(session: PgSession, before: e.FingerprintTaken) -> tuple[Made
     return tuple(found)
 
 
-def losses(state: RunState, to: str | None, now: tuple[Made, ...]) -> tuple[Loss, ...]:
-    """What going back to ``to`` would drop of what is there now, the empty left out."""
+async def count_losses(dsn: Dsn, state: RunState, to: str | None) -> tuple[Loss, ...] | None:
+    """What going back to ``to`` would drop, counted now; None where nobody can know."""
+    if state.before is None or state.before.error:
+        return None
+    try:
+        # A session of its own: what is recorded meanwhile must not get into its transaction.
+        async with await PgSession.open(dsn, application_name="lockstep losses") as session:
+            return losses(state, to, await made(session, state.before))
+    except (StatementFailed, CannotConnect, ConnectionLost):
+        return None
+
+
+def losses(state: RunState, to: str | None, now: tuple[Made, ...]) -> tuple[Loss, ...] | None:
+    """What going back to ``to`` would drop of what is there now, the empty left out; None where nobody can tell."""
     order = [step.plan.id for step in state.steps]
     stay = set(order[: order.index(to) + 1]) if to is not None else set()
+    if any(told.error for told in state.made if told.step in stay):
+        return None
+    uncounted = next((number for number, told in enumerate(state.made) if told.error), len(state.made))
     kept = {(one.oid, one.column) for told in state.made if told.step in stay for one in told.made}
     first: dict[tuple[int, int], tuple[str, int | None]] = {}
-    for told in state.made:
+    for number, told in enumerate(state.made):
         for one in told.made:
-            first.setdefault((one.oid, one.column), (told.step, one.count))
+            # After a step whose count failed nobody knows whose it is.
+            counted = (told.step, one.count) if number < uncounted else ("", None)
+            first.setdefault((one.oid, one.column), counted)
     found = []
     for one in now:
         key = (one.oid, one.column)

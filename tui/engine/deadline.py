@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .proof import StepProof, TableSize, WayBack
+from .proof import Measure, StepProof, WayBack
 from .state import RunState
 
 _MARGIN = 0.5
@@ -58,11 +58,13 @@ def crossing(state: RunState, step: str, now: datetime) -> str:
     proof = proof_of(state, step)
     if proof is None or proof.forward_seconds is None:
         return ""
-    limit = deadline(state, step)
-    factor = scale(state, step)
-    if limit is None or limit.at is None or factor is None:
+    limit, closes = deadline(state, step), state.window_ends_at
+    if limit is None or closes is None:
         return ""
-    ends = now + timedelta(seconds=proof.forward_seconds * factor)
+    ends = now + timedelta(seconds=proof.forward_seconds * (scale(state, step) or 1.0))
+    if limit.at is None:
+        late = f"{step} would end at {_clock(ends)}, after the window, which ends at {_clock(closes)}"
+        return f"{late}; by when going back must begin nobody knows: {limit.unknown}" if ends > closes else ""
     if ends <= limit.at:
         return ""
     return (
@@ -86,26 +88,34 @@ def proof_of(state: RunState, step: str) -> StepProof | None:
 
 
 def scale(state: RunState, after: str) -> float | None:
-    """How many times larger the tables that the steps up to this one lock are here than in rehearsal: 1 at least.
+    """How many times larger than in rehearsal a table is here that the steps up to this one work on: 1 at least.
 
-    None where they were empty there and are not here.
+    Of the table that grew most; those that are only locked cost no time. None where it is not known: there were no rows
+    in rehearsal, and here there are.
     """
     if state.proof is None:
         return None
-    touched: set[str] = set()
+    worked: set[str] = set()
     for proof in state.proof.rehearsal.steps:
-        touched |= {name for measure in proof.statements for name in measure.relations}
+        worked |= {name for measure in proof.statements for name in _worked_on(measure)}
         if proof.step == after:
             break
-    there = _bytes(state.proof.rehearsal.tables, touched)
-    here = _bytes(state.forecast.tables if state.forecast is not None else (), touched)
-    if here <= there:
-        return 1.0
-    return here / there if there else None
+    there = {table.table: table for table in state.proof.rehearsal.tables if table.rows is not None}
+    here = {table.table: table for table in (state.forecast.tables if state.forecast is not None else ())}
+    ratios = [1.0]
+    # Of a table that was renamed only the name counts that it has had in both places.
+    for name in worked & here.keys() & there.keys():
+        if not here[name].rows:
+            continue
+        if state.proof.rehearsal.place == "like" or not there[name].rows:
+            return None
+        ratios.append(here[name].bytes / max(1, there[name].bytes))
+    return max(ratios)
 
 
-def _bytes(tables: tuple[TableSize, ...], wanted: set[str]) -> int:
-    return sum(table.bytes for table in tables if table.table in wanted)
+def _worked_on(measure: Measure) -> set[str]:
+    written = {lock.relation for lock in measure.locks if lock.mode == "RowExclusiveLock"}
+    return {*measure.rewrites, *measure.scans, *written}
 
 
 def _last(state: RunState) -> str | None:

@@ -23,6 +23,7 @@ from .proof_events import DeadlineCrossed as DeadlineCrossed
 from .proof_events import FingerprintCompared as FingerprintCompared
 from .proof_events import FingerprintTaken as FingerprintTaken
 from .proof_events import ForecastMade as ForecastMade
+from .proof_events import LookStarted as LookStarted
 from .proof_events import MadeCounted as MadeCounted
 from .proof_events import ProofRead as ProofRead
 from .proof_events import RehearsalMoved as RehearsalMoved
@@ -116,6 +117,7 @@ Event = (
     | ProofRead
     | ForecastMade
     | DeadlineCrossed
+    | LookStarted
     | FingerprintTaken
     | FingerprintCompared
     | MadeCounted

@@ -214,7 +214,9 @@ class Hand:
             shown = without_passwords(statement.text)
             await self.emit(e.StatementStarted(e.now(), job.id, index, statement.line, command_tag(statement), shown))
         measure = self._meter.measure if self._meter is not None and told else None
-        async with measure(index, statement, outside=self.exposed) if measure is not None else nullcontext():
+        alone = not job.transaction or job.batch is not None
+        metered = measure(index, statement, outside=self.exposed, alone=alone) if measure is not None else nullcontext()
+        async with metered:
             started = time.monotonic()
             result = await self._sent(job, index, statement)
             seconds = time.monotonic() - started

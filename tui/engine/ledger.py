@@ -36,15 +36,20 @@ async def exists(session: PgSession) -> bool:
 
 
 async def create(session: PgSession) -> None:
-    """Makes schema and table where they are not there yet. Raises StatementFailed without the right to."""
-    if await exists(session):
+    """Makes schema and tables where they are not there yet. Raises StatementFailed without the right to."""
+    if await _complete(session):
         return
     try:
         await session.execute(load("ledger/create"))
     except StatementFailed as failure:
         # Two runbooks begin in one new database: IF NOT EXISTS does not keep them apart.
-        if failure.error.sqlstate not in _THERE_ALREADY or not await exists(session):
+        if failure.error.sqlstate not in _THERE_ALREADY or not await _complete(session):
             raise
+
+
+async def _complete(session: PgSession) -> bool:
+    answer = await session.query(load("ledger/complete"))
+    return answer.rows[0][0] == "t"
 
 
 async def read(session: PgSession, runbook: str) -> tuple[LedgerStep, ...]:

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tui.postgres.queries import load
 from tui.postgres.rows import safe
@@ -25,6 +25,7 @@ OPTIONS = "-c client_min_messages=debug1"
 
 _BUILDS = re.compile(r'^building index "(.+)" on table "(.+)" (?:serially|with request for \d+ parallel workers?)$')
 _CHECKS = re.compile(r'^(?:verifying|rewriting) table "(.+)"$')
+_SETS = ("SET", "RESET", "SHOW")
 _POLL = 0.005
 """Seconds between two looks at a session whose statement runs outside a transaction."""
 
@@ -39,6 +40,7 @@ class _Relation:
 
 
 _Relations = dict[int, _Relation]
+_Seen = tuple[_Relations, int, dict[int, int]]
 _Locks = set[tuple[int, str]]
 
 
@@ -51,6 +53,7 @@ class Meter:
         self._session = session
         self._beside = beside
         self._names: dict[int, str] = {}
+        self._seen: _Seen = ({}, 0, {})
         self._debug: list[str] = []
         self._notices: list[str] = []
         session.on_notice(self._hear)
@@ -58,14 +61,29 @@ class Meter:
     async def begin(self) -> None:
         """A script begins: what is there now, under its present names, is what counts."""
         self.spent = 0.0
-        there, _, _ = await self._timed_look(False)
-        self._names = {oid: relation.name for oid, relation in there.items()}
+        self._seen = await self._timed_look(False)
+        self._names = {oid: relation.name for oid, relation in self._seen[0].items()}
 
     @asynccontextmanager
-    async def measure(self, index: int, statement: Statement, *, outside: bool) -> AsyncIterator[None]:
-        """Measures the statement that runs in this block; ``last`` is what was found, once it has got through."""
+    async def measure(
+        self, index: int, statement: Statement, *, outside: bool = False, alone: bool = False
+    ) -> AsyncIterator[None]:
+        """Measures the statement that runs in this block; ``last`` is what was found, once it has got through.
+
+        ``outside``: it runs outside a transaction; ``alone``: it is the only one of its own.
+        """
         self.last = None
-        before, wal, scanned = await self._timed_look(outside)
+        tag = command_tag(statement)
+        if tag.startswith(_SETS):
+            # It may have to come before any query of its transaction, ours too.
+            started = time.monotonic()
+            yield
+            self.last = Measure(index, statement.line, tag, time.monotonic() - started, 0)
+            return
+        # Nothing is asked before the first statement of a transaction; what was seen last is how it was.
+        before, wal, scanned = await self._timed_look(True) if outside else self._seen
+        if alone and not outside:
+            before = {oid: replace(relation, modes=frozenset(), scans=0) for oid, relation in before.items()}
         self._debug, self._notices = [], []
         over = asyncio.Event()
         watch = asyncio.create_task(self._watch(over)) if outside else None
@@ -77,11 +95,10 @@ class Meter:
             over.set()
             seen = await watch if watch is not None else set()
         debug, notices = tuple(self._debug), tuple(self._notices)
-        after, wal_after, scanned_after = await self._timed_look(outside)
+        self._seen = after, wal_after, scanned_after = await self._timed_look(outside)
         held = seen if outside else _held(after)
         taken = self._stronger(held, _held(before))
         scans = {self._names[oid] for oid in self._names if self._scanned(oid, before, after, scanned, scanned_after)}
-        tag = command_tag(statement)
         # TRUNCATE gives a table another file, and builds its indexes, over nothing at all.
         emptied = tag.startswith("TRUNCATE")
         self.last = Measure(
@@ -138,7 +155,7 @@ class Meter:
             by_name.setdefault(name.rpartition(".")[2].strip('"'), []).append(name)
         return {names[0] for bare in found if len(names := by_name.get(bare, [])) == 1}
 
-    async def _timed_look(self, outside: bool) -> tuple[_Relations, int, dict[int, int]]:
+    async def _timed_look(self, outside: bool) -> _Seen:
         started = time.monotonic()
         try:
             scanned = await self._scans() if outside else {}

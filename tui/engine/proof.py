@@ -129,8 +129,8 @@ class Loss:
 class WayBack:
     """One way back that was tried: from where ``after`` is the last step applied, to where ``to`` is (None: nothing).
 
-    ``seconds``: the longest of its tries. ``error`` says of a failed one which statement and what the server said.
-    ``again``: where going forward once more did not end where it ended the first time.
+    ``seconds``: what its scripts took together. ``error`` says of a failed one which statement and what the server
+    said. ``again``: where going forward once more did not end where it ended the first time.
     """
 
     after: str
@@ -145,8 +145,9 @@ class WayBack:
 
 @dataclass(frozen=True, slots=True)
 class StepProof:
-    """What was found of one step. ``scripts`` are the hashes, by name, of its script and of all that may undo it.
+    """What was found of one step.
 
+    ``scripts`` are the hashes, by name, of all scripts up to it and of all that undo them.
     ``state``: whether its own script got through. ``red``: verifications that were not as expected, in words.
     """
 
@@ -164,7 +165,10 @@ class StepProof:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A whole rehearsal: where and on what it ran, what came of each step and of each way back."""
+    """A whole rehearsal: where and on what it ran, what came of each step and of each way back.
+
+    ``limits`` say in words what could not be compared.
+    """
 
     at: datetime
     runbook: str
@@ -173,5 +177,6 @@ class Rehearsal:
     steps: tuple[StepProof, ...]
     ways_back: tuple[WayBack, ...]
     tables: tuple[TableSize, ...]
+    limits: tuple[str, ...]
     ok: bool
     kind: Literal["rehearsal"] = "rehearsal"

@@ -61,6 +61,15 @@ class DeadlineCrossed:
 
 
 @dataclass(frozen=True, slots=True)
+class LookStarted:
+    """The database is looked at as a whole: to be kept as it is, or to be compared. It may take a while."""
+
+    at: datetime
+    what: Literal["keeps", "compares"]
+    kind: Literal["look_started"] = "look_started"
+
+
+@dataclass(frozen=True, slots=True)
 class FingerprintTaken:
     """How the database was before the first step is kept in it; ``error`` says why it could not be found out.
 
@@ -78,25 +87,38 @@ class FingerprintTaken:
 
 @dataclass(frozen=True, slots=True)
 class FingerprintCompared:
-    """After a way back: where the database is not what it was before the first step; ``error``: that is not known."""
+    """After a way back: where the database is not what it was before the first step; ``error``: that is not known.
+
+    ``reading``: how rows were read. ``limits`` say what could be compared with nothing. ``earlier``: what an earlier
+    try of these 24 hours, begun at ``earlier_at``, has lost and nobody has put back since.
+    """
 
     at: datetime
     differences: tuple[Difference, ...]
     objects: int
     seconds: float
     error: str = ""
+    reading: Literal["none", "sampled", "whole"] = "none"
+    limits: tuple[str, ...] = ()
+    earlier: tuple[Difference, ...] = ()
+    earlier_at: datetime | None = None
     kind: Literal["fingerprint_compared"] = "fingerprint_compared"
 
     @property
     def identical(self) -> bool:
+        """All that was compared: without rows where ``reading`` is none."""
         return not self.error and not self.differences
 
 
 @dataclass(frozen=True, slots=True)
 class MadeCounted:
-    """Once ``step`` was applied: what is in the tables and columns that were not there before the first step."""
+    """Once ``step`` was applied: what is in the tables and columns that were not there before the first step.
+
+    ``error`` says why it could not be counted.
+    """
 
     at: datetime
     step: str
     made: tuple[Made, ...]
+    error: str = ""
     kind: Literal["made_counted"] = "made_counted"

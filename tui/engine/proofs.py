@@ -1,7 +1,9 @@
 """Rehearsals as they are kept on this machine, and which parts of them still hold."""
 
+import hashlib
 import os
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,8 @@ from tui.paths import state_root
 from tui.postgres.queries import load
 from tui.postgres.rows import safe
 from tui.postgres.session import PgSession
-from tui.runbook.model import Runbook, Step
+from tui.runbook.inclusion import RUNBOOK_FILE
+from tui.runbook.model import Runbook, Script, Step
 
 from .proof import Rehearsal, StepProof, TableSize
 
@@ -36,7 +39,8 @@ def to_json(rehearsal: Rehearsal) -> bytes:
 def keep(rehearsal: Rehearsal) -> Path:
     """Writes it where ``newest`` finds it, whole or not at all, and lets go of the oldest. Raises OSError."""
     directory = _directory(rehearsal.runbook)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
     path = directory / f"{rehearsal.at:%Y%m%dT%H%M%S%f}.json"
     with tempfile.NamedTemporaryFile(dir=directory, suffix=".part", delete=False) as file:
         file.write(to_json(rehearsal) + b"\n")
@@ -63,19 +67,40 @@ def _directory(runbook: str) -> Path:
     return state_root() / "rehearsals" / runbook
 
 
+def without_notices(rehearsal: Rehearsal) -> Rehearsal:
+    """The same for others to read: what scripts said of their rows stays on the machine where they were rehearsed."""
+    steps = tuple(
+        replace(step, statements=tuple(replace(measure, notices=()) for measure in step.statements))
+        for step in rehearsal.steps
+    )
+    return replace(rehearsal, steps=steps)
+
+
 def scripts_of(runbook: Runbook, step: Step) -> tuple[tuple[str, str], ...]:
     """By name, the hashes of what a step's proof stands for: all that runs up to it, and all that may undo that.
 
-    A way back was tried from what the steps before had made.
+    A way back was tried from what the steps before had made. How a script is run counts as well as its text.
     """
     position = [one.id for one in runbook.steps].index(step.id)
     found: dict[str, str] = {}
-    for one in runbook.steps[: position + 1]:
-        found[one.sql.name] = one.sql.sha256
+    for number, one in enumerate(runbook.steps[: position + 1]):
+        how = f"{number} {one.transaction} {one.batch}"
+        found[_name(one.sql, f"step {one.id}")] = _hash(one.sql, how)
         if one.rollback is not None:
-            found[one.rollback.name] = one.rollback.sha256
-        found |= {r.sql.name: r.sql.sha256 for r in runbook.rollbacks if one.id in r.undoes}
+            found[_name(one.rollback, f"rollback {one.id}")] = _hash(one.rollback, how)
+        for rollback in runbook.rollbacks:
+            if one.id in rollback.undoes:
+                found[_name(rollback.sql, f"rollback {rollback.id}")] = _hash(rollback.sql, " ".join(rollback.undoes))
     return tuple(sorted(found.items()))
+
+
+def _name(script: Script, otherwise: str) -> str:
+    """Inline SQL has no file of its own, and the line that it stands on is no name."""
+    return otherwise if script.name.startswith(f"{RUNBOOK_FILE}:") else script.name
+
+
+def _hash(script: Script, how: str) -> str:
+    return hashlib.sha256(f"{script.sha256} {how}".encode()).hexdigest()
 
 
 def stale(runbook: Runbook, proof: StepProof) -> tuple[str, ...]:

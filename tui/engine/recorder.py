@@ -113,14 +113,19 @@ def unfinished(
         path = path_of(shared.run, runbook)
         known = read(path) if path.exists() else []
         missing = [event for event in shared.events if event not in known]
-        if stands or fold([*known, *missing]).rollback_ok is not True:
+        if stands or not _is_over(fold([*known, *missing])):
             return path, known, missing
     stored = newest_run(runbook, target)
     if stored is not None and (shared is None or stored.opened.run > shared.run):
         known = read(stored.path)
-        if stands or fold(known).rollback_ok is not True:
+        if stands or not _is_over(fold(known)):
             return stored.path, known, []
     return path_of(new_run_id(e.now()), runbook), [], []
+
+
+def _is_over(state: RunState) -> bool:
+    """All of it was taken back, and compared with what was kept of the time before."""
+    return state.rollback_ok is True and not state.uncompared
 
 
 def each_text(value: Any, change: Callable[[str], str]) -> Any:

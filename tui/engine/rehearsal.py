@@ -16,7 +16,7 @@ from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession
 from tui.runbook.model import Runbook
 
 from . import events as e
-from .differences import compare
+from .before import told_apart
 from .meter import OPTIONS
 from .places import Place
 from .proof import Difference, Rehearsal, StepProof, TableSize, Verdict, WayBack
@@ -31,13 +31,14 @@ from .work import GateClosed
 
 NAME = "lockstep rehearsal"
 _REASON = "a rehearsal, on a throwaway database"
+_ONCE = "it got through once, and not on a fresh copy"
 _WORST: tuple[Verdict, ...] = ("failed", "lossy", "missing", "proven")
 
 Heard = Callable[[e.Event, RunState], None]
 
 
-class RehearsalStopped(Exception):
-    """It cannot come to an end; the text says why."""
+class _Unsteady(Exception):
+    """A step that got through does not do so on a fresh copy: nothing after it can be tried."""
 
 
 class Rehearsing:
@@ -54,12 +55,17 @@ class Rehearsing:
         """By number of steps that are applied: what was there the first time."""
         self._ways: list[WayBack] = []
         self._tables: dict[str, TableSize] = {}
-        self._proven_back = False
-        """The last pass went back whole and proven: the next one goes forward again."""
+        self._limits: dict[str, None] = {}
+        self._since: int | None = None
+        """The proven way back after which it goes forward now; None on a fresh copy."""
         self._done = 0
 
     async def go(self) -> Rehearsal:
-        """Tries everything. Raises RehearsalStopped, PlaceFailed, CannotConnect, ConnectionLost."""
+        """Tries everything.
+
+        Raises PlaceFailed, WrongTarget and OtherOperator where a run cannot be opened there, StatementFailed where the
+        copy cannot be read, CannotConnect, ConnectionLost.
+        """
         try:
             return await self._go()
         finally:
@@ -72,16 +78,9 @@ class Rehearsing:
         async with await PgSession.open(self._dsn, application_name=NAME) as session:
             server = (await session.server()).version
         await self._size()
-        steps = self._runbook.steps
-        for number in range(1, len(steps) + 1):
-            if not await self._forward(number):
-                break
-            await self._back_by_its_own(number)
-            await self._back_whole(number)
-        else:
-            if self._proven_back:
-                await self._forward(len(steps))
-        proofs = tuple(self._proof(number) for number in range(1, len(steps) + 1))
+        with suppress(_Unsteady):
+            await self._try_all()
+        proofs = tuple(self._proof(number) for number in range(1, len(self._runbook.steps) + 1))
         named = {name for proof in proofs for measure in proof.statements for name in measure.relations}
         found = Rehearsal(
             e.now(),
@@ -91,6 +90,7 @@ class Rehearsing:
             proofs,
             tuple(self._ways),
             tuple(table for name, table in sorted(self._tables.items()) if name in named),
+            tuple(self._limits),
             all(p.state == "applied" and p.rollback == "proven" and not p.red for p in proofs)
             and all(w.verdict == "proven" for w in self._ways if w.to is None)
             and not any(way.again for way in self._ways),
@@ -99,30 +99,43 @@ class Rehearsing:
         masked: Rehearsal = each_text(found, without_passwords)
         return masked
 
+    async def _try_all(self) -> None:
+        last = len(self._runbook.steps)
+        for number in range(1, last + 1):
+            if not await self._forward(number) or not await self._back_by_its_own(number):
+                return
+            await self._back_whole(number)
+        if self._since is not None:
+            await self._forward(last)
+
     # Forward
 
     async def _forward(self, number: int) -> bool:
-        """Until so many steps are applied; False where one of them does not get through, the first time."""
-        run = await self._opened()
-        for at in range(len(run.state.applied) + 1, number + 1):
-            step = self._runbook.steps[at - 1]
-            again = at < len(self._first)
-            self._tell(f"{step.id} forward{' again' if again else ''}")
-            self._tried.begin(None if again else step.id)
-            error = await self._step(run, step.id)
-            if error and not again:
-                self._tried.failed[step.id] = error
-                return False
-            if error:
-                await self._not_again(f"{step.id} does not go forward again: {error}", number)
+        """Until so many steps are applied; False where one of them does not get through on a fresh copy."""
+        while True:
+            run = await self._opened()
+            at = len(run.state.applied) + 1
+            if at > number:
                 return True
-            if not again:
-                self._tried.red[step.id] = self._red(run)
+            step = self._runbook.steps[at - 1].id
+            again = at < len(self._first)
+            self._tell(f"{step} forward{' again' if again else ''}")
+            self._tried.begin(None if again else step)
+            error = await self._step(run, step)
+            if error and again and self._since is not None:
+                self._tell_again((Difference("changed", step, f"{step} does not go forward again: {error}"),))
+                await self._renew(at)
+            elif error:
+                self._tried.failed[step] = f"{_ONCE}: {error}" if again else error
+                return False
+            elif not again:
+                self._tried.red[step] = self._red(run)
                 self._first.append(await self._fingerprint())
                 await self._size()
-            elif at == min(number, len(self._first) - 1):
-                self._compare_again(at, await self._fingerprint())
-        return True
+            elif self._since is not None and at == min(number, len(self._first) - 1):
+                # Values that are made anew may be others.
+                now = _by_count(await self._fingerprint())
+                self._tell_again(told_apart(_by_count(self._first[at]), now)[0])
 
     async def _step(self, run: Run, step: str) -> str:
         """What went wrong with it, in words; empty where it is applied and its verifications were asked."""
@@ -167,23 +180,22 @@ class Rehearsing:
 
     # Back
 
-    async def _back_by_its_own(self, number: int) -> None:
-        """From this step to the one before it, and forward once more."""
-        if number == 1:
-            return
-        if await self._back(number, number - 1) and not await self._on(number):
+    async def _back_by_its_own(self, number: int) -> bool:
+        """From this step to the one before it, and forward once more; False where that cannot be."""
+        if number == 1 or not await self._back(number, number - 1):
+            return True
+        way = len(self._ways) - 1
+        if not await self._forward(number):
+            return False
+        if self._ways[way].again:
             await self._renew(number)
-
-    async def _on(self, number: int) -> bool:
-        """Once more forward to where it was before the last way back."""
-        ways = len(self._ways)
-        await self._forward(number)
-        return not self._ways[ways - 1].again
+        self._since = None
+        return True
 
     async def _back_whole(self, number: int) -> None:
         """From this step to where nothing is applied."""
-        self._proven_back = await self._back(number, 0)
-        if self._proven_back:
+        if await self._back(number, 0):
+            # What is taken back whole is a run that is over: the next one begins anew.
             await self._leave()
         elif number < len(self._runbook.steps):
             await self._renew(0)
@@ -212,11 +224,15 @@ class Rehearsing:
             self._tell_way(WayBack(after, stays, scripts, "failed", self._tried.seconds, (), error))
             await self._renew(number if to else 0)
             return False
-        found = (*compare(self._first[to], await self._fingerprint()), *self._red_back(run, plan.verifications))
+        apart, limits = told_apart(self._first[to], await self._fingerprint())
+        self._limits |= dict.fromkeys(limits)
+        found = (*apart, *self._red_back(run, plan.verifications))
         verdict: Verdict = "lossy" if found else "proven"
         self._tell_way(WayBack(after, stays, scripts, verdict, self._tried.seconds, found))
         if found:
             await self._renew(number if to else 0)
+        else:
+            self._since = len(self._ways) - 1
         return not found
 
     def _red_back(self, run: Run, judges: tuple[str, ...]) -> tuple[Difference, ...]:
@@ -229,27 +245,24 @@ class Rehearsing:
             if v.result is not None and not v.result.ok
         )
 
-    def _compare_again(self, at: int, now: Fingerprint) -> None:
-        """Where going forward once more has not ended where it ended the first time; values that are made anew may."""
-        found = compare(_by_count(self._first[at]), _by_count(now))
-        if found and self._ways:
-            self._ways[-1] = replace(self._ways[-1], again=found)
-
-    async def _not_again(self, words: str, number: int) -> None:
-        self._ways[-1] = replace(self._ways[-1], again=(Difference("changed", self._ways[-1].after, words),))
-        await self._renew(number)
+    def _tell_again(self, found: tuple[Difference, ...]) -> None:
+        """Where going forward once more after that way back has not ended where it ended the first time."""
+        if found and self._since is not None:
+            self._ways[self._since] = replace(self._ways[self._since], again=found)
 
     # The ground
 
     async def _renew(self, number: int) -> None:
-        """A fresh copy, with so many steps applied again."""
+        """A fresh copy, with so many steps applied again. Raises _Unsteady."""
         await self._leave()
+        self._since = None
         self._dsn = await self._place.fresh()
         run = await self._opened()
         for step in self._runbook.steps[:number]:
             self._tried.begin(None)
             if error := await self._step(run, step.id):
-                raise RehearsalStopped(f"{step.id} got through once, and not on a fresh copy: {error}")
+                self._tried.failed[step.id] = f"{_ONCE}: {error}"
+                raise _Unsteady
 
     async def _opened(self) -> Run:
         if self._run is None:
@@ -292,7 +305,9 @@ class Rehearsing:
     def _proof(self, number: int) -> StepProof:
         step = self._runbook.steps[number - 1]
         ways = self._its_ways(number)
-        verdict: Verdict = min((w.verdict for w in ways), key=_WORST.index, default="missing")
+        # What does not go forward again has left something behind where nobody looked.
+        verdicts: list[Verdict] = ["lossy" if w.again and w.verdict == "proven" else w.verdict for w in ways]
+        verdict: Verdict = min(verdicts, key=_WORST.index, default="missing")
         state = "failed" if step.id in self._tried.failed else "applied" if number < len(self._first) else "pending"
         shortest = next((way for way in ways if way.to is not None), ways[0] if ways else None)
         return StepProof(
@@ -303,7 +318,7 @@ class Rehearsing:
             self._tried.forward.get(step.id),
             shortest.seconds if shortest is not None else None,
             tuple(self._tried.measures.get(step.id, ())),
-            tuple(dict.fromkeys(d for way in ways for d in way.differences)),
+            tuple(dict.fromkeys(d for way in ways for d in (*way.differences, *way.again))),
             self._tried.red.get(step.id, ()),
             self._tried.failed.get(step.id, "") or next((w.error for w in ways if w.verdict == "failed"), ""),
         )

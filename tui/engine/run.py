@@ -1,9 +1,6 @@
 """One runbook against one database: the acts of the operator, and the one place where events are recorded."""
 
 import asyncio
-import getpass
-import os
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +18,7 @@ from .deadline import crossing
 from .fit import misfits
 from .forecast import foreseen
 from .grip import Grip
+from .in_proof import KEPT
 from .operator import SignalPreview
 from .plan import opening, target_of
 from .proof import Loss
@@ -31,6 +29,7 @@ from .sampler import Sampler
 from .shared import Shared
 from .state import RunState
 from .watching import Watch
+from .who import client, login
 from .work import GateClosed, Work
 
 _SOON = 0.1
@@ -56,7 +55,7 @@ class Run:
         rehearsal: bool = False,
     ) -> None:
         self.runbook = runbook
-        self.operator = safe(operator_name or _login())
+        self.operator = safe(operator_name or login())
         self.sample: Sample | None = None
         self._dsn = dsn
         self._asked_production = production
@@ -72,6 +71,7 @@ class Run:
         self._beside: PgSession | None = None
         self._sampler: Sampler | None = None
         self._sampling: asyncio.Task[None] | None = None
+        self._closing = False
 
     # Listening
 
@@ -131,7 +131,9 @@ class Run:
         try:
             await self._open(watch)
         except BaseException:
-            await self._let_go()
+            # Who closes it in the midst of that lets go of everything, once its end is recorded.
+            if not self._closing:
+                await self._let_go()
             raise
 
     async def _open(self, watch: bool) -> None:
@@ -152,7 +154,7 @@ class Run:
         except OtherOperator:
             if not watch:
                 raise
-            self._recorder.tell(opening(self.runbook, "", target, self.operator, _client()))
+            self._recorder.tell(opening(self.runbook, "", target, self.operator, client()))
             self._watch = Watch(connections, self.runbook, self._recorder)
             await self._watch.begin()
         else:
@@ -187,7 +189,7 @@ class Run:
             run,
             self.runbook.slug,
             self.operator,
-            _client(),
+            client(),
             self.runbook.toml_sha256,
             runbook_meaning(self.runbook),
         )
@@ -245,6 +247,7 @@ class Run:
 
         Without an ``exit_code`` the record tells the one of the state that this leaves.
         """
+        self._closing = True
         try:
             if self._grip is not None:
                 await self._grip.end(_CLOSES_WITHIN)
@@ -326,6 +329,10 @@ class Run:
                 await self._work.probe_phase("during", act.step)
                 await self._late(act.step)
                 act = self.state.next_act()
+                if set(act.gate_ids) <= {KEPT} and len(act.gates) == len(act.gate_ids):
+                    # Only now: until something is to run, looking at a database leaves nothing in it.
+                    await self._work.keep_fingerprint()
+                    act = self.state.next_act()
             if act.kind == "confirm_production" or (act.gates and act.kind != "finished"):
                 raise GateClosed(act)
             match act.kind:
@@ -341,7 +348,9 @@ class Run:
 
     async def _late(self, step: str) -> None:
         """A step that would cross the moment by which going back still fits is asked about first."""
-        agreed = any(f"late:{step}" in override.open for override in self.state.overrides)
+        back = self.state.rollback.at if self.state.rollback is not None else None
+        since = [one for one in self.state.overrides if back is None or one.at > back]
+        agreed = any(f"late:{step}" in override.open for override in since)
         words = crossing(self.state, step, e.now())
         if words and not agreed:
             await self.record(e.DeadlineCrossed(e.now(), step, words))
@@ -372,14 +381,8 @@ class Run:
         return rollback.plan(self.runbook, self.state, to)
 
     async def losses(self, plan: RollbackPlan) -> tuple[Loss, ...] | None:
-        """What this would drop, counted now; None where nobody can know. Raises ConnectionLost."""
-        if self.state.before is None or self.state.before.error:
-            return None
-        try:
-            now = await before.made(self._held.connections.operator, self.state.before)
-        except StatementFailed:
-            return None
-        return before.losses(self.state, plan.to, now)
+        """What this would drop, counted now; None where nobody can know."""
+        return await before.count_losses(self._dsn, self.state, plan.to)
 
     async def roll_back(self, plan: RollbackPlan) -> None:
         """Cancels what is in flight, runs the plan's scripts, then the verifications that judge it."""
@@ -395,7 +398,7 @@ class Run:
                 await self.record(e.RollbackFinished(e.now(), done))
             if done:
                 await self._work.verify(*plan.verifications)
-                if self.state.rolled_back:
+                if self.state.uncompared:
                     await self._work.compare()
 
     # Other sessions
@@ -431,16 +434,3 @@ class Run:
         if self._grip is None:
             raise RuntimeError("the run is not open")
         return self._grip
-
-
-def _client() -> str:
-    """This machine's name, as the record calls it."""
-    return safe(socket.gethostname())
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # A container's user often has a number and no name.
-        return f"uid {os.getuid()}"

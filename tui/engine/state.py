@@ -10,6 +10,7 @@ from typing import TypeVar
 from . import events as e
 from .changes import words as changed_words
 from .in_hand import moved
+from .in_proof import KEPT, proved, unkept
 from .standing import BatchState as BatchState
 from .standing import ItemState as ItemState
 from .standing import NextAct as NextAct
@@ -55,6 +56,7 @@ class RunState:
     before: e.FingerprintTaken | None = None
     compared: e.FingerprintCompared | None = None
     made: tuple[e.MadeCounted, ...] = ()
+    looking: e.LookStarted | None = None
     under_way: int | None = None
     repairing: e.RepairStarted | None = None
     closed: e.RunClosed | None = None
@@ -94,11 +96,17 @@ class RunState:
         return self.rollback is not None and self.rollback_ok is True and not self.present
 
     @property
+    def uncompared(self) -> bool:
+        """Everything was taken back, and what was kept of the time before still waits to be compared with."""
+        kept = self.before is not None and not self.before.error
+        return self.rolled_back and kept and (self.compared is None or bool(self.compared.error))
+
+    @property
     def busy(self) -> bool:
         """A script, verification or probe of ours is under way."""
         if self.script is not None and self.script.active:
             return True
-        if self.repairing is not None or self.awaited is not None:
+        if self.repairing is not None or self.awaited is not None or self.looking is not None:
             return True
         if any(i.asking for i in self.items):
             return True
@@ -137,8 +145,8 @@ class RunState:
         failed = any(s.status is StepStatus.FAILED for s in self.steps)
         red = any(v.status is VerificationStatus.FAILED for v in self.due)
         unfinished = self.rollback_ok is False or (self.rollback is not None and self.rollback_ok is None)
-        differs = self.rolled_back and self.compared is not None and not self.compared.identical
-        return 1 if failed or red or unfinished or differs else 0
+        differs = self.compared is not None and bool(self.compared.differences or self.compared.earlier)
+        return 1 if failed or red or unfinished or self.uncompared or (self.rolled_back and differs) else 0
 
     def next_act(self) -> NextAct:
         """What going on means now, and which gates are closed."""
@@ -155,7 +163,7 @@ class RunState:
             return self._gated(NextAct("repair", left.plan.id), [], [])
         if self.rolled_back:
             due = self.due
-            pending = any(v.status is VerificationStatus.PENDING for v in due)
+            pending = any(v.status is VerificationStatus.PENDING for v in due) or self.uncompared
             return NextAct("run_verifications" if pending else "finished")
         # Once a step is applied the time before is over: its probes describe a database that is no longer there.
         before = [] if self.applied else [i for i in self.items if i.plan.phase == "before"]
@@ -181,6 +189,8 @@ class RunState:
         ids += tuple(change.id for change in changed)
         if self.late is not None and self.late.step == act.step and act.kind == "run_step":
             words, ids = (*words, self.late.words), (*ids, f"late:{act.step}")
+        if act.kind == "run_step" and (why := unkept(self)):
+            words, ids = (*words, why), (*ids, KEPT)
         if self.paused and act.kind in ("run_step", "repair"):
             words = ("the run is paused", *words)
         return replace(act, gates=words, gate_ids=ids)
@@ -231,6 +241,8 @@ def _opened(state: RunState, event: e.RunOpened) -> RunState:
         awaited=None,
         repairing=None,
         under_way=None,
+        looking=None,
+        late=None,
     )
 
 
@@ -424,21 +436,9 @@ def _fold(state: RunState, event: e.Event) -> RunState:
             return replace(state, rollback_ok=event.ok)
         case e.SessionSignalled():
             return replace(state, signals=(*state.signals, event))
-        case e.ProofRead():
-            return replace(state, proof=event)
-        case e.ForecastMade():
-            return replace(state, forecast=event)
-        case e.DeadlineCrossed():
-            return replace(state, late=event)
-        case e.FingerprintTaken():
-            return replace(state, before=event, made=(), compared=None)
-        case e.FingerprintCompared():
-            return replace(state, compared=event)
-        case e.MadeCounted():
-            return replace(state, made=(*state.made, event))
         case e.PauseSet():
             return replace(state, paused=event.paused)
         case e.RunClosed():
             return replace(state, closed=event)
         case _:
-            return _in_script(state, event)
+            return _in_script(proved(state, event), event)

@@ -23,10 +23,11 @@ class Tried:
         self._runbook = runbook
         self._measured: str | None = None
         self._statement: e.StatementStarted | None = None
+        self._finished = 0
 
     def begin(self, measured: str | None) -> None:
         """Another part begins; of the step named here each statement is kept."""
-        self.error, self.seconds, self._statement = "", 0.0, None
+        self.error, self.seconds, self._statement, self._finished = "", 0.0, None, 0
         self._measured = measured
 
     def hear(self, event: e.Event, _: RunState) -> None:
@@ -35,7 +36,9 @@ class Tried:
                 # A try that gave way begins anew.
                 self.measures[self._measured] = []
             case e.StatementStarted():
-                self._statement = event
+                self._statement, self._finished = event, 0
+            case e.StatementFinished():
+                self._finished = event.index
             case e.StatementMeasured(direction="forward") if event.script == self._measured:
                 self.measures[event.script].append(event.measure)
             case e.ScriptDone(direction="forward"):
@@ -51,13 +54,20 @@ class Tried:
         if error is None or statement is None:
             return event.message
         script = self._script(event)
+        if statement.index == self._finished:
+            # Deferred constraints and the like are checked at the end.
+            name = script.name if script is not None else event.script
+            return f"{name}: COMMIT: {error.message}{_more(error)}"
         place = script.place(statement.index - 1).rpartition(":")[0] if script is not None else event.script
         line = error.line or statement.line
-        more = "".join(f"; {text}" for text in (error.detail, error.hint) if text)
-        return f"{place}:{line}: {statement.tag}: {error.message}{more}"
+        return f"{place}:{line}: {statement.tag}: {error.message}{_more(error)}"
 
     def _script(self, event: e.ScriptFailed) -> Script | None:
         if event.direction == "forward":
             return self._runbook.step(event.script).sql
         shared = next((r.sql for r in self._runbook.rollbacks if r.id == event.script), None)
         return shared or self._runbook.step(event.script).rollback
+
+
+def _more(error: e.PgError) -> str:
+    return "".join(f"; {text}" for text in (error.detail, error.hint) if text)

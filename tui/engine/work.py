@@ -18,6 +18,7 @@ from .forecast import forecasts, relevant
 from .grip import Grip
 from .job import Job
 from .journal import JournalFailed
+from .proof import Made
 from .recorder import Recorder
 from .rollback import RollbackPlan, RollbackScript
 from .shared import Shared
@@ -62,10 +63,11 @@ class Work:
         stale: tuple[str, ...] = ()
         if newest is not None:
             stale = tuple(proof.step for proof in newest.steps if proofs.stale(self._runbook, proof))
-            if told is None or (newest, stale) != (told.rehearsal, told.stale):
-                await self._recorder.record(e.ProofRead(e.now(), newest, stale))
+            if told is None or (newest.at, stale) != (told.rehearsal.at, told.stale):
+                await self._recorder.record(e.ProofRead(e.now(), proofs.without_notices(newest), stale))
         if self._state.forecast is not None and self._state.present:
             # Its names and sizes are those of before the first step.
+            await self._foretell_rest()
             return
         here = await self._grip.asked(proofs.sizes)
         steps = await asyncio.to_thread(forecasts, self._runbook, newest, stale, here)
@@ -79,7 +81,6 @@ class Work:
         rows = await self._grip.ledger_rows()
         if not any(row.applied or row.completed or row.begun for row in rows):
             await self._take_baselines(step_id)
-            await self._keep_fingerprint()
         step = self._runbook.step(step_id)
         await self._still_there(step_id)
         row = next((s for s in rows if s.step == step_id), None)
@@ -119,6 +120,8 @@ class Work:
         """The verifications whose moment has come and that have not been asked yet; at the end the probes after it."""
         pending = VerificationStatus.PENDING
         await self.verify(*(v.plan.id for v in self._state.due if v.status is pending))
+        if self._state.uncompared:
+            await self.compare()
         if len(self._state.applied) == len(self._runbook.steps) and not self._state.rolled_back:
             await self.probe_phase("after")
 
@@ -166,22 +169,36 @@ class Work:
             if error is not None:
                 raise _closed(step, f"no baseline for \u201c{verification.title}\u201d: {error}")
 
-    async def _keep_fingerprint(self) -> None:
-        """How the database is before the first step, for the comparison after the way back."""
-        if self._rehearsal:
+    async def keep_fingerprint(self) -> None:
+        """Before the first step: how the database is, for the comparison after the way back.
+
+        Where that is not to be had the first step has a gate.
+        """
+        rows = await self._grip.ledger_rows()
+        if self._rehearsal or any(row.applied or row.completed or row.begun for row in rows):
             return
         await self._grip.asked(ledger.create)
-        run, wanted = self._grip.signature.run, self._runbook.proof
-        await self._recorder.record(await self._grip.asked(lambda session: before.keep(session, run, wanted)))
+        await self._recorder.record(e.LookStarted(e.now(), "keeps"))
+        run = self._grip.signature.run
+        taken = e.FingerprintTaken(e.now(), "", 0, 0.0, (), "stopped")
+        try:
+            taken = await self._grip.asked(lambda session: before.keep(session, run, self._runbook))
+        finally:
+            await self._told_in_any_case(taken)
 
     async def _count_made(self, step_id: str) -> None:
         """What the step itself has put where nothing was: what comes in later is somebody's who would lose it."""
         taken = self._state.before
-        if taken is None or taken.error or self._grip.stopping:
+        if taken is None or taken.error:
             return
-        with suppress(StatementFailed):
-            made = await self._grip.asked(lambda session: before.made(session, taken))
-            await self._recorder.record(e.MadeCounted(e.now(), step_id, made))
+        made: tuple[Made, ...] = ()
+        error = "stopped"
+        if not self._grip.stopping:
+            try:
+                made, error = await self._grip.asked(lambda session: before.made(session, taken)), ""
+            except StatementFailed as failure:
+                error = str(failure)
+        await self._recorder.record(e.MadeCounted(e.now(), step_id, made, error))
 
     async def _foretell_rest(self) -> None:
         """What the step has renamed, or made, is there now for the next ones, and has a size."""
@@ -203,8 +220,13 @@ class Work:
         """Whether the database is again what it was before the first step."""
         if self._rehearsal or self._grip.stopping:
             return
-        run, wanted = self._grip.signature.run, self._runbook.proof
-        await self._recorder.record(await self._grip.asked(lambda session: before.compare_now(session, run, wanted)))
+        await self._recorder.record(e.LookStarted(e.now(), "compares"))
+        run = self._grip.signature.run
+        found = e.FingerprintCompared(e.now(), (), 0, 0.0, "stopped")
+        try:
+            found = await self._grip.asked(lambda session: before.compare_now(session, run, self._runbook))
+        finally:
+            await self._told_in_any_case(found)
 
     async def take_back(self, plan: RollbackPlan) -> bool:
         """Runs the plan's scripts in order; False when one did not get through."""
@@ -280,7 +302,7 @@ class Work:
             raise
         await self._told_in_any_case(finished)
 
-    async def _told_in_any_case(self, event: e.VerificationFinished | e.ItemProbed) -> None:
+    async def _told_in_any_case(self, event: e.Event) -> None:
         """What was begun on the screen ends there, also where the disk does not take it. Raises JournalFailed."""
         try:
             await self._recorder.record(event)

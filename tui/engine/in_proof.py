@@ -1,0 +1,42 @@
+"""What is known of proof, moved on by what is found out. Pure."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from . import events as e
+
+if TYPE_CHECKING:
+    from .state import RunState
+
+KEPT = "fingerprint"
+"""The gate of a first step before which the database could not be kept as it is."""
+
+
+def proved(state: "RunState", event: e.Event) -> "RunState":
+    """The state after this event, if it is one of these."""
+    match event:
+        case e.ProofRead():
+            return replace(state, proof=event, late=None)
+        case e.ForecastMade():
+            return replace(state, forecast=event, late=None)
+        case e.DeadlineCrossed():
+            return replace(state, late=event)
+        case e.LookStarted():
+            return replace(state, looking=event)
+        case e.FingerprintTaken():
+            return replace(state, before=event, made=(), compared=None, looking=None)
+        case e.FingerprintCompared():
+            return replace(state, compared=event, looking=None)
+        case e.MadeCounted():
+            return replace(state, made=(*state.made, event))
+        case _:
+            return state
+
+
+def unkept(state: "RunState") -> str:
+    """Why the first step should not begin: after it nobody could tell any more how it was. Empty where it may."""
+    if state.before is None or not state.before.error or state.present:
+        return ""
+    if any(KEPT in override.open for override in state.overrides):
+        return ""
+    return f"how the database is now could not be kept, to compare with after a way back: {state.before.error}"

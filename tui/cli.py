@@ -49,7 +49,6 @@ def _known(error: Exception) -> tuple[str, int] | None:
     from tui.engine.fixture import FixtureFailed
     from tui.engine.journal import JournalFailed
     from tui.engine.places import PlaceFailed
-    from tui.engine.rehearsal import RehearsalStopped
     from tui.engine.rollback import RollbackImpossible
     from tui.engine.turn import Busy
     from tui.engine.work import GateClosed
@@ -71,7 +70,7 @@ def _known(error: Exception) -> tuple[str, int] | None:
         ((WrongTarget,), NO_CONNECTION),
         ((OtherOperator, Busy), GATE),
         ((RollbackImpossible, FixtureFailed, EmbeddedError, TrafficError, PlaceFailed), USAGE),
-        ((JournalFailed, RehearsalStopped), 1),
+        ((JournalFailed,), 1),
     ]
     return next(((str(error), code) for types, code in codes if isinstance(error, types)), None)
 
@@ -192,6 +191,7 @@ async def _misfits(runbook: "Runbook", dsn: str) -> list[str]:
 @click.option("--server", type=int, metavar="MAJOR", help="The embedded server's PostgreSQL; without it the newest.")
 @click.option("--scale", default=1.0, type=click.FloatRange(0.001, 100), help="Size of the fixture's data.")
 @_production
+@_yes
 @_json
 def rehearse(
     runbook: str,
@@ -202,6 +202,7 @@ def rehearse(
     server: int | None,
     scale: float,
     production: bool,
+    yes: bool,
     as_json: bool,
 ) -> int:
     """Try every step and every way back on a throwaway database, and compare what is there with what was."""
@@ -215,8 +216,8 @@ def rehearse(
         raise click.UsageError("-d with --clone rehearses on a copy of that database, --like DSN on its schema alone")
     loaded = _load(runbook)
     if clone:
-        asyncio.run(it.agreed(loaded, Dsn(dsn), production))
-        return it.run(loaded, lambda told: places.on_clone(Dsn(dsn), loaded, told=told), as_json=as_json)
+        there = asyncio.run(it.agreed(loaded, Dsn(dsn), production, yes))
+        return it.run(loaded, lambda told: places.on_clone(there, loaded, told=told), as_json=as_json)
     if like is not None:
         return it.run(loaded, lambda told: places.on_like(Dsn(like), loaded, major=server, told=told), as_json=as_json)
     return it.run(loaded, lambda told: places.on_fixture(loaded, scale=scale, major=server, told=told), as_json=as_json)

@@ -25,7 +25,9 @@ def compare(before: Fingerprint, after: Fingerprint) -> tuple[Difference, ...]:
     What came or went with a table, a schema or another whole is told in the whole's one difference. What could not be
     read is a difference too, for it was not compared. Of sequences only a step back is one: it gives numbers twice.
     """
-    found = {*_objects(before, after), *_unread(before, after), *_order(before, after)}
+    found = {*_unread(before, after)}
+    if before.objects != after.objects:
+        found |= {*_objects(before, after), *_order(before, after)}
     if before.reading == after.reading:
         found |= {*_rows(before, after), *_sequences(before, after)}
     else:
@@ -151,9 +153,8 @@ def _facts(was: CatalogObject, now: CatalogObject) -> Iterator[tuple[Rank, str]]
 
 
 def _unread(before: Fingerprint, after: Fingerprint) -> Iterator[Difference]:
-    for one in (*before.objects, *after.objects):
-        if one.kind == UNREAD:
-            yield Difference("changed", one.name, f"{one.name} were not compared: {dict(one.facts).get('why', '')}")
+    for one in (*before.objects.of_kind(UNREAD), *after.objects.of_kind(UNREAD)):
+        yield Difference("changed", one.name, f"{one.name} were not compared: {dict(one.facts).get('why', '')}")
 
 
 def _order(before: Fingerprint, after: Fingerprint) -> Iterator[Difference]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
+from tui.postgres.clone import NotOurs
 from tui.postgres.embedded import EmbeddedError
 from tui.postgres.queries import load
 from tui.postgres.rows import safe
@@ -72,7 +73,7 @@ def failing(doing: str) -> Iterator[None]:
         error = failure.error
         said = " ".join(filter(None, (error.message, error.detail, error.hint)))
         raise PlaceFailed(f"could not {doing}: {said}") from None
-    except (CannotConnect, ConnectionLost, EmbeddedError) as failure:
+    except (CannotConnect, ConnectionLost, EmbeddedError, NotOurs) as failure:
         raise PlaceFailed(f"could not {doing}: {failure}") from None
 
 

@@ -6,29 +6,15 @@ from typing import Self
 from tui.postgres import clone
 from tui.postgres.queries import load
 from tui.postgres.rows import safe
-from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
+from tui.postgres.session import Dsn, PgSession, StatementFailed
 from tui.runbook.model import Runbook
 
-from .place import (
-    NAME,
-    Carried,
-    Kind,
-    Original,
-    PlaceFailed,
-    Told,
-    carried,
-    carry_over,
-    failing,
-    once,
-    refuse_if_begun,
-    roles,
-    to_the_end,
-)
+from .place import NAME, Kind, Original, PlaceFailed, Told, carried, carry_over, failing, once, to_the_end
+from .place_fit import fit_to_copy, size_in_words
+from .place_keeper import OURS, Keeper, open_beside
 from .pooler import pooled
 
 _IN_USE = "55006"
-# Reading and dropping in the copy is no work of the application's, whatever its settings say of that.
-_OURS = {"default_transaction_read_only": "off", "statement_timeout": "0", "lock_timeout": "0"}
 
 
 class Clone:
@@ -45,69 +31,63 @@ class Clone:
         self._dsn = dsn
         self._runbook = runbook
         self._told = once(told)
-        self._keeper: PgSession | None = None
+        self._keeper: Keeper | None = None
         self._of: Original
         self._pristine: clone.Copy | None = None
         self._given: clone.Copy | None = None
-        self._roles: list[Carried] = []
+        self._outside: set[tuple[str | None, ...]] = set()
+        self._harm = ""
 
     async def __aenter__(self) -> Self:
         try:
-            await self._begin()
+            with failing("make a clone"):
+                await self._begin()
         except BaseException:
-            await self.__aexit__(None, None, None)
+            await to_the_end(self._leave())
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Raises PlaceFailed where the rehearsal may have done to the server what no copy keeps in."""
         await to_the_end(self._leave())
+        if self._harm and kind is None:
+            raise PlaceFailed(self._harm)
 
     async def _begin(self) -> None:
-        with failing("make a clone"):
-            for name in await sweep(self._dsn):
-                self._told(f"dropped {name}, which a rehearsal left that died")
-            async with await PgSession.open(self._dsn, application_name=NAME, options=_OURS) as source:
-                self._of = await Original.look(source)
-                self.where = f"a clone of {safe(self._of.where)}"
-                keeper = self._keeper = await _open_beside(self._dsn)
-                if (why := await pooled(source, keeper)) is not None:
-                    raise PlaceFailed(why)
-                await refuse_if_begun(source, self._runbook, safe(self._of.where))
-                self._refuse_without_rights()
-            size = _size(self._of.bytes)
-            self._told(f"copies {safe(self._of.where)}, {size}: twice that is needed on its disk during the rehearsal")
-            self._roles = await roles(keeper, login=None, elsewhere=False)
-            self._pristine = clone.Copy()
-            try:
-                await self._copy(keeper, self._pristine, self._of.name)
-            except StatementFailed as failure:
-                raise PlaceFailed(await self._why(keeper, failure)) from None
+        self._dsn = await clone.pinned(self._dsn, application_name=NAME)
+        async with await PgSession.open(self._dsn, application_name=NAME, options=OURS) as source:
+            self._of = await fit_to_copy(source, self._runbook)
+            self.where = f"a clone of {safe(self._of.where)}"
+            keeper = self._keeper = await Keeper.open(self._dsn, self._of, source)
+            if (why := await pooled(source, await keeper.session())) is not None:
+                raise PlaceFailed(why)
+            for (extension,) in (await source.query(load("rehearsal/ways_out"))).rows:
+                self._told(f"{extension} is installed: by it functions of the schema can reach beyond the copy")
+        session = await keeper.session()
+        await _swept(session, self._told)
+        size = size_in_words(self._of.bytes)
+        self._told(f"copies {safe(self._of.where)}, {size}: twice that is needed on its disk during the rehearsal")
+        self._outside = await self._outside_now(session)
+        self._pristine = clone.Copy()
+        try:
+            await self._copy(keeper, self._pristine, self._of.name)
+        except StatementFailed as failure:
+            raise PlaceFailed(await self._why(session, failure)) from None
 
-    def _refuse_without_rights(self) -> None:
-        role = safe(self._of.user)
-        if not self._of.may_create:
-            raise PlaceFailed(
-                f"role {role} may not create databases: ALTER ROLE {role} CREATEDB, or rehearse with --like, "
-                "which needs no more than to read the schema"
-            )
-        if not self._of.may_copy:
-            raise PlaceFailed(
-                f"only the owner of {safe(self._of.name)} may copy it, which is {safe(self._of.owner)}: "
-                f"connect as that role, GRANT {safe(self._of.owner)} TO {role}, or rehearse with --like"
-            )
-
-    async def _copy(self, keeper: PgSession, copy: clone.Copy, template: str) -> None:
+    async def _copy(self, keeper: Keeper, copy: clone.Copy, template: str) -> None:
+        session = await keeper.session()
+        keeper.copies.append(copy)
         by_file = clone.by_file(self._of.bytes, self._of.version)
-        await copy.create(keeper, template, of=self._of.name, owner=self._of.owner, by_file=by_file)
+        await copy.create(session, template, of=self._of.name, owner=self._of.owner, by_file=by_file)
 
-    async def _why(self, keeper: PgSession, failure: StatementFailed) -> str:
+    async def _why(self, session: PgSession, failure: StatementFailed) -> str:
         error = failure.error
         text = f"could not copy {safe(self._of.where)}: {' '.join(filter(None, (error.message, error.detail)))}"
         if error.sqlstate != _IN_USE:
             return f"{text}. {error.hint}" if error.hint else text
-        answer = await keeper.query(load("rehearsal/sessions"), {"database": self._of.name})
+        answer = await session.query(load("rehearsal/sessions"), {"database": self._of.name})
         people = [
             safe(f"{pid} {name or backend} of {user or 'the server'}{f', {state}' if state else ''}")
             for pid, name, user, backend, state in answer.rows
@@ -122,75 +102,86 @@ class Clone:
         if self._keeper is None or self._pristine is None:
             raise PlaceFailed("there is no clone yet")
         with failing(f"make a fresh copy of {safe(self._of.where)}"):
-            keeper = await self._kept(self._keeper)
+            session = await self._keeper.session()
             if self._given is not None:
-                await self._given.drop(keeper)
+                await self._given.drop(session)
+                self._keeper.copies.remove(self._given)
             self._given = copy = clone.Copy()
-            await self._copy(keeper, copy, self._pristine.name)
-            await carry_over(keeper, await carried(keeper, self._of.name, copy.name, elsewhere=False), self._told)
-            await copy.open_up(keeper, self._of.limit)
+            await self._copy(self._keeper, copy, self._pristine.name)
+            await carry_over(session, await carried(session, self._of.name, copy.name, elsewhere=False), self._told)
+            await copy.open_up(session, self._of.limit)
             dsn = self._dsn.with_(dbname=copy.name)
-            async with await PgSession.open(dsn, application_name=NAME, options=_OURS) as inside:
-                # The ledger of the original is its own affair: the rehearsal begins with none.
-                await inside.execute("DROP SCHEMA IF EXISTS lockstep CASCADE")
+            async with await PgSession.open(dsn, application_name=NAME, options=OURS) as inside:
+                await copy.refuse_other(inside, session)
+                await self._shut_off(inside)
         return dsn
 
-    async def _kept(self, keeper: PgSession) -> PgSession:
-        """The session that makes and drops; a lost one is replaced, which then holds the lock."""
-        try:
-            await keeper.query("SELECT 1")
-        except ConnectionLost:
-            await keeper.close()
-            self._keeper = keeper = await _open_beside(self._dsn)
-            if self._pristine is not None:
-                await self._pristine.lock(keeper)
-        return keeper
+    async def _shut_off(self, inside: PgSession) -> None:
+        """From the original's ledger, which is its own affair, and from the servers that it has a way to."""
+        await inside.execute("DROP SCHEMA IF EXISTS lockstep CASCADE")
+        mappings = [row[0] or "" for row in (await inside.query(load("rehearsal/mappings"))).rows]
+        for statement in mappings:
+            await inside.execute(statement)
+        if mappings:
+            count = f"{len(mappings)} user mapping{'s'[: len(mappings) > 1]}"
+            self._told(f"left out: {count}, so that no other server is reached")
 
-    async def _tell_of_roles(self, keeper: PgSession) -> None:
-        """Roles belong to no database: what a migration does to them stays done."""
-        now = await roles(keeper, login=None, elsewhere=False)
-        if changed := {each.what for each in set(now) ^ set(self._roles)}:
-            self._told(
-                safe(f"changed on {self._of.host} since the rehearsal began, and left so: {', '.join(sorted(changed))}")
+    async def _outside_now(self, session: PgSession) -> set[tuple[str | None, ...]]:
+        return set((await session.query(load("rehearsal/outside"), {"database": self._of.name})).rows)
+
+    async def _compare(self, keeper: Keeper) -> None:
+        """Roles, and what is set for the original, are in no copy: what a migration does to them stays done."""
+        host = safe(self._of.host)
+        try:
+            with failing("look for what changed outside of the copies"):
+                changed = {row[0] or "" for row in await self._outside_now(await keeper.session()) ^ self._outside}
+        except PlaceFailed as failure:
+            self._harm = f"{failure}; so nothing is proven"
+            return
+        if changed:
+            names = safe(", ".join(sorted(changed)))
+            self._told(f"changed on {host} since the rehearsal began, and left so: {names}")
+            self._harm = (
+                f"outside of the copies there changed on {host} during the rehearsal: {names}. A script did that, or "
+                "somebody else meanwhile: look at it; nothing is proven. Rehearse with --like or --fixture"
             )
 
     async def _leave(self) -> None:
-        if self._keeper is None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
             return
         try:
-            with failing("drop the copies"):
-                keeper = await self._kept(self._keeper)
-                for copy in (self._given, self._pristine):
-                    if copy is not None:
-                        await copy.drop(keeper)
-                if self._pristine is not None:
-                    await self._tell_of_roles(keeper)
-        except PlaceFailed as failure:
-            self._told(f"{failure}; the next rehearsal on {safe(self._of.host)} drops them")
+            await keeper.stop_watching()
+            for copy in (self._pristine, self._given):
+                if copy is not None:
+                    await self._drop(keeper, copy)
+            if self._pristine is not None:
+                await self._compare(keeper)
         finally:
-            await self._keeper.close()
+            await keeper.close()
+
+    async def _drop(self, keeper: Keeper, copy: clone.Copy) -> None:
+        try:
+            with failing(f"drop {copy.name}"):
+                await copy.drop(await keeper.session())
+        except PlaceFailed as failure:
+            self._told(safe(_stays(str(failure), copy.name)) + f" on {safe(self._of.host)}")
 
 
 async def sweep(dsn: Dsn) -> list[str]:
     """Drops the clones of rehearsals that died on this server; gives their names. Raises PlaceFailed."""
     with failing("look for what earlier rehearsals left"):
-        async with await _open_beside(dsn) as session:
-            return await clone.sweep(session)
+        async with await open_beside(dsn) as session:
+            return (await clone.sweep(session))[0]
 
 
-async def _open_beside(dsn: Dsn) -> PgSession:
-    """A session on that server that is not in the database itself, where one can be had. Raises CannotConnect."""
-    try:
-        return await PgSession.open(dsn.with_(dbname="postgres"), application_name=NAME, options=_OURS)
-    except CannotConnect:
-        return await PgSession.open(dsn, application_name=NAME, options=_OURS)
+async def _swept(session: PgSession, told: Told) -> None:
+    gone, stay = await clone.sweep(session)
+    for name in gone:
+        told(f"dropped {name}, which a rehearsal left that died")
+    for name, why in stay:
+        told(safe(_stays(f"could not drop {name}, which a rehearsal left that died: {why}", name)))
 
 
-def _size(number: int) -> str:
-    """``1.2 GB``, by 1024 as PostgreSQL's pg_size_pretty counts."""
-    size, unit = float(number), "bytes"
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if size < 1024 or unit == "TB":
-            break
-        size /= 1024
-    return f"{size:.1f} {unit}" if size < 10 and unit != "bytes" else f"{size:.0f} {unit}"
+def _stays(failure: str, name: str) -> str:
+    return f"{failure}; it stays until a later rehearsal there can drop it, or you: {clone.drops(name)}"

@@ -63,7 +63,8 @@ def way_in_words(plan: RollbackPlan, losses: tuple[Loss, ...] | None) -> Iterato
     else:
         old = "; a script of it changed since" if plan.stale else ""
         took = f" in {way.seconds:.1f} s" if way.seconds is not None else ""
-        yield f"  rehearsed: {way.verdict}{took}{old}"
+        rows = ", without rows" if plan.without_rows else ""
+        yield f"  rehearsed: {way.verdict}{rows}{took}{old}"
         yield from (f"    {difference.words}" for difference in way.differences)
         yield from ([f"    {way.error}"] if way.error else [])
     if losses is None:

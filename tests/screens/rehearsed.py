@@ -98,7 +98,7 @@ def rehearsal() -> Rehearsal:
         WayBack(step, None, ("008",), "proven", sum(SECONDS[one][1] for one in SECONDS if one <= step))
         for step in STATEMENTS
     )
-    return Rehearsal(REHEARSED, "iso-agents-to-users", "clone", 180004, steps, ways, tuple(THERE.values()), True)
+    return Rehearsal(REHEARSED, "iso-agents-to-users", "clone", 180004, steps, ways, tuple(THERE.values()), (), True)
 
 
 def mixed() -> Rehearsal:

@@ -38,7 +38,7 @@ from textual.widgets import Button
 from tui.engine import events as e
 from tui.engine.deadline import deadline
 from tui.engine.narrate import badge, narrate, rehearsed_when
-from tui.engine.proof import ForeseenLock, Loss, StepForecast
+from tui.engine.proof import Difference, ForeseenLock, Loss, StepForecast
 from tui.engine.rollback import RollbackPlan
 from tui.engine.sample import InTheWay, Sample
 from tui.engine.state import RunState, fold
@@ -446,12 +446,12 @@ def test_a_plan_without_the_way_to_compare_says_why() -> None:
     [
         (LOSSES, "12 rows of users_new written since 01:21 (20 012 in all)"),
         (LOSSES, "users.avatar_url: 3 values since 01:22"),
-        (LOSSES, "users.locale: 60 000 values, as 005 made them"),
+        (LOSSES, "goes as made users.locale (60 000)"),
         ((Loss("t", "rows", 7, "004", 7),), "7 rows of t written since 01:21 fits"),
         ((Loss("t", "rows", 7, "", None),), "t: 7 rows"),
         ((Loss("t", "rows", None, "004", None),), "t: rows, too many to be counted now"),
         ((Loss("t.c", "values", 7, "004", 2),), "t.c: 7 values, 2 of them since 01:21"),
-        ((Loss("t", "rows", 5, "004", -3),), "t: 5 rows"),
+        ((Loss("t", "rows", 5, "004", -3),), "would be lost nothing that was written since goes as made t (5)"),
         (tuple(Loss(f"t{n}", "rows", 1, "004", 1) for n in range(15)), "and 3 more tables and columns"),
         ((), "would be lost nothing that is counted"),
         (None, "would be lost not known: it could not be counted now"),
@@ -528,12 +528,31 @@ def panel(events: list[e.Event], width: int = 75) -> str:
 
 
 def test_after_going_back_the_comparison_is_told() -> None:
-    assert "✓ identical to the schema at 01:20, 412 objects compared" in panel(back())
+    told = panel(back())
+    assert "✓ identical to the schema at 01:20, 412 objects compared" in told
+    assert "rows were not compared" in told
     told = panel(back(*LOST))
     assert "✗ not what it was at 01:20: 3 differences, 412 objects compared" in told
     assert told.index("- constraint quotes") < told.index("~ column users.email") < told.index("~ columns of requests")
     assert "! not compared: permission denied" in panel(back(error="permission denied"))
-    assert "is compared with what was there before" in panel(back()[:-1])
+    assert "not compared yet with what was there before: enter compares" in panel(back()[:-1])
+    looks = [*back()[:-1], e.LookStarted(NIGHT, "compares")]
+    assert "▶ compares the database with what it was before the first step" in panel(looks)
+
+
+def test_what_an_earlier_try_lost_and_what_could_not_be_compared_is_told() -> None:
+    told = [*back()[:-1], earlier_lost()]
+    assert "✓ identical to the schema at 01:20" in panel(told)
+    assert "! but against 23:50, before an earlier try: - constraint quotes" in panel(told)
+    assert "not compared: rows of app.secret were not read" in panel(told)
+    line = narrated(earlier_lost(), known(two_done())) or ""
+    assert "not compared: rows of app.secret were not read\n! against 23:50, before an earlier try:" in line
+
+
+def earlier_lost() -> e.FingerprintCompared:
+    lost = (Difference("lost", "constraint quotes_pkey", "constraint quotes_pkey on quotes is gone"),)
+    limits = ("rows of app.secret were not read",)
+    return e.FingerprintCompared(NIGHT, (), 412, 0.1, "", "whole", limits, lost, at("23:50"))
 
 
 def test_an_identical_schema_needs_no_verification_to_be_tested() -> None:
@@ -587,8 +606,12 @@ def test_each_is_one_line_without_a_screen() -> None:
     failed = narrated(e.FingerprintTaken(NIGHT, "", 0, 0.1, (), "permission denied"), two_done())
     assert failed == "! how the database was before the first step is not known: permission denied"
     same = e.FingerprintCompared(NIGHT, (), 412, 0.1)
-    assert narrated(same, known(two_done())) == "✓ identical to the schema at 01:20, 412 objects compared"
-    assert narrated(same, two_done()) == "✓ identical to the schema before, 412 objects compared"
+    assert narrated(same, known(two_done())) == (
+        "✓ identical to the schema at 01:20, 412 objects compared; rows were not compared"
+    )
+    assert narrated(same, two_done()) == (
+        "✓ identical to the schema before, 412 objects compared; rows were not compared"
+    )
     differs = narrated(e.FingerprintCompared(NIGHT, LOST, 412, 0.1), known(two_done()))
     assert differs is not None
     assert differs.startswith("✗ not what it was at 01:20:\n  changed: column users.email")

@@ -10,7 +10,8 @@ from .lock_words import duration
 from .proof import Rehearsal
 from .state import RunState, StepState, StepStatus
 
-Badge = Literal["proven", "lossy", "failed", "untested", "stale"]
+Badge = Literal["proven", "schema", "lossy", "failed", "untested", "stale"]
+_PLACES = {"fixture": "fixture", "clone": "clone", "like": "schema alone"}
 
 
 def narrate(event: e.Event, state: RunState) -> str | None:
@@ -101,13 +102,15 @@ def badge(state: RunState, step: StepState) -> Badge:
         return "untested"
     if proof.rollback == "lossy":
         return "lossy"
-    return "untested" if step.plan.untested else "proven"
+    if step.plan.untested:
+        return "untested"
+    return "schema" if state.proof.rehearsal.place == "like" else "proven"
 
 
 def rehearsed_when(rehearsal: Rehearsal, now: datetime) -> str:
     """``2 days ago on 18.4 (fixture)``."""
     release = f"{rehearsal.server // 10000}.{rehearsal.server % 10000}"
-    return f"{_ago((now - rehearsal.at).total_seconds())} on {release} ({rehearsal.place})"
+    return f"{_ago((now - rehearsal.at).total_seconds())} on {release} ({_PLACES[rehearsal.place]})"
 
 
 def _ago(seconds: float) -> str:
@@ -123,10 +126,24 @@ def _compared(event: e.FingerprintCompared, state: RunState) -> str:
     if event.error:
         return f"! not compared with what was before: {event.error}"
     at = f" at {state.before.at.astimezone():%H:%M}" if state.before is not None else " before"
-    if event.identical:
-        return f"✓ identical to the schema{at}, {event.objects} objects compared"
     found = "".join(f"\n  {difference.rank}: {difference.words}" for difference in event.differences)
-    return f"✗ not what it was{at}:{found}"
+    told = f"✗ not what it was{at}:{found}"
+    if event.identical:
+        told = f"✓ identical to the schema{at}, {event.objects} objects compared; {rows_read(event)}"
+    told += "".join(f"\n  not compared: {limit}" for limit in event.limits)
+    if event.earlier and event.earlier_at is not None:
+        lost = "".join(f"\n  {difference.rank}: {difference.words}" for difference in event.earlier)
+        told += f"\n! against {event.earlier_at.astimezone():%H:%M}, before an earlier try:{lost}"
+    return told
+
+
+def rows_read(event: e.FingerprintCompared) -> str:
+    """How rows were compared: ``rows were not compared``."""
+    return {
+        "none": "rows were not compared",
+        "sampled": "rows of large tables in samples",
+        "whole": "rows as well",
+    }[event.reading]
 
 
 def _doubts(state: RunState) -> str:

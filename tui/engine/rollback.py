@@ -35,7 +35,8 @@ class RollbackPlan:
     """What ``R`` does: ``to`` is the last step that stays applied, None where all is taken back.
 
     ``rehearsed`` is this very way as it was rehearsed, with these scripts from whole steps; ``stale``: a script of it
-    has changed since. ``seconds``: how long it should take here, by the size of the tables.
+    has changed since; ``without_rows``: on a schema alone. ``seconds``: how long it should take here, by the size of
+    the tables.
     """
 
     to: str | None
@@ -44,6 +45,7 @@ class RollbackPlan:
     verifications: tuple[str, ...]
     rehearsed: WayBack | None = None
     stale: bool = False
+    without_rows: bool = False
     seconds: float | None = None
 
     @property
@@ -91,8 +93,10 @@ def way_back(runbook: Runbook, state: RunState, to: str | None) -> RollbackPlan:
         return RollbackPlan(to, tuple(scripts), in_flight, judges)
     factor = scale(state, last)
     seconds = way.seconds * factor if way.seconds is not None and factor is not None else None
-    stale = state.proof is not None and last in state.proof.stale
-    return RollbackPlan(to, tuple(scripts), in_flight, judges, way, stale, seconds)
+    assert state.proof is not None
+    without_rows = state.proof.rehearsal.place == "like"
+    stale = last in state.proof.stale
+    return RollbackPlan(to, tuple(scripts), in_flight, judges, way, stale, without_rows, seconds)
 
 
 def _way_back(runbook: Runbook, state: RunState, undo: list[str]) -> RollbackScript:

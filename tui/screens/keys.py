@@ -96,7 +96,8 @@ def _enter(view: View) -> str:
             again = "again " if step.status == "failed" else ""
             return f"Run {act.step} {again}".rstrip() + shut
         case "run_verifications":
-            return "Verify"
+            pending = any(v.status == "pending" for v in view.state.due)
+            return "Verify" if pending or not view.state.uncompared else "Compare"
         case "resolve":
             return "Ask the database"
         case "repair":

@@ -60,6 +60,8 @@ def verdict(plan: RollbackPlan) -> tuple[str, Role]:
         return "untested", ROLES["untested"]
     if plan.stale:
         return "stale", ROLES["stale"]
+    if plan.rehearsed.verdict == "proven" and plan.without_rows:
+        return "proven without rows", ROLES["schema"]
     return plan.rehearsed.verdict, ROLES[plan.rehearsed.verdict]
 
 
@@ -204,13 +206,16 @@ def _lost(state: RunState, width: int, counting: Counting | None) -> list[Line]:
     if not found:
         return _row("would be lost", [Line("nothing that is counted")])
     told: list[Line] = []
-    # What others have written comes before what the steps made themselves.
-    ranked = sorted(found, key=_own)
-    for loss in ranked[:_MOST]:
-        told += wrap(_loss(loss, state), room, "" if _own(loss) else "warn", limit=3)
-    if len(ranked) > _MOST:
-        told.append(Line(f"… and {len(ranked) - _MOST} more tables and columns", "warn"))
-    return _row("would be lost", told)
+    written = [loss for loss in found if not _own(loss)]
+    for loss in written[:_MOST]:
+        told += wrap(_loss(loss, state), room, "warn", limit=3)
+    if len(written) > _MOST:
+        told.append(Line(f"… and {len(written) - _MOST} more tables and columns", "warn"))
+    lines = _row("would be lost", told or [Line("nothing that was written since")])
+    own = [f"{loss.name} ({number(loss.count)})" for loss in found if _own(loss) and loss.count is not None]
+    if own:
+        lines += _row("goes as made", wrap(listed(tuple(own), _MOST), room, "dim", limit=4))
+    return lines
 
 
 def _own(loss: Loss) -> bool:
@@ -232,8 +237,7 @@ def _loss(loss: Loss, state: RunState) -> str:
             f", {number(loss.since)} of them since {clock(at)}" if loss.count != loss.since else f" since {clock(at)}"
         )
         return f"{loss.name}: {counted(loss.count, noun)}{more}"
-    text = f"{loss.name}: {counted(loss.count, noun)}"
-    return f"{text}, as {loss.step} made them" if loss.since == 0 and loss.step else text
+    return f"{loss.name}: {counted(loss.count, noun)}"
 
 
 def _fits(plan: RollbackPlan, state: RunState, now: datetime, width: int) -> list[Line]:

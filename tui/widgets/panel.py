@@ -15,7 +15,7 @@ def panel_lines(view: View, selected: Key | None, width: int, height: int) -> li
     """A server that is away stands over everything else."""
     if view.state.opened is None:
         return [Line(), Line(" connecting …", "dim")]
-    away = awaited_lines(view, width)
+    away = [*awaited_lines(view, width), *_looking(view, width)]
     if view.script is not None or view.running_verification is not None or view.state.repairing is not None:
         return [*away, *step_lines(view, width, max(3, height - len(away)))]
     summary = [] if view.chosen else _summary(view, selected, width, height)
@@ -24,6 +24,17 @@ def panel_lines(view: View, selected: Key | None, width: int, height: int) -> li
     warned = [*late_lines(view, width), *in_the_way_lines(view, width)]
     changes = [] if view.chosen or view.state.watched is not None else change_lines(view, width)
     return [*away, *warned, *([Line()] if warned and height > 10 else []), *changes, *shown]
+
+
+def _looking(view: View, width: int) -> list[Line]:
+    """A look at the whole database may take a while."""
+    if view.state.looking is None:
+        return []
+    what = {
+        "keeps": "keeps how the database is now, to compare with after a way back",
+        "compares": "compares the database with what it was before the first step",
+    }[view.state.looking.what]
+    return [Line(" ▶ ", "us").add(what).cut(width), Line()]
 
 
 def summed_up(view: View) -> bool:

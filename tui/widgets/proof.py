@@ -13,6 +13,7 @@ from .words import clock, duration, listed, running
 
 ROLES: dict[narrate.Badge, Role] = {
     "proven": "good",
+    "schema": "warn",
     "lossy": "warn",
     "failed": "bad",
     "untested": "bad",
@@ -91,6 +92,8 @@ def _verdict(view: View, step: StepState, proof: StepProof, rehearsal: Rehearsal
         return [head.add(f": no way back was there in the rehearsal {when}").cut(width)]
     if word == "untested":
         return [Line(" ").add(f"its way back was {proof.rollback} {when}").cut(width)]
+    if word == "schema":
+        return wrap(f"schema: proven without rows {when}", width - 1, "warn", indent=" ")
     return [head.add(f" {when}").cut(width)]
 
 

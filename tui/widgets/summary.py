@@ -1,6 +1,7 @@
 """What the console says when something has come to an end: done, failed, rolled back, opened again."""
 
 from tui.engine.deadline import proof_of
+from tui.engine.narrate import rows_read
 from tui.engine.state import RunState, ScriptState, StepStatus, VerificationStatus
 
 from .line import Line, join, spread, wrap
@@ -133,17 +134,26 @@ def _compared(view: View, width: int) -> list[Line]:
     if not state.rolled_back:
         return []
     if found is None:
-        text = "is compared with what was there before" if state.before is not None else "not compared with before"
-        return [Line(f"   {text}", "dim")]
+        text = "not compared yet with what was there before: enter compares" if state.uncompared else "not compared"
+        return [Line(f"   {text}", "dim").cut(width)]
     if found.error:
-        return wrap(f"! not compared: {found.error}", width - 1, "warn", indent="   ", limit=6)
+        lines = wrap(f"! not compared: {found.error}", width - 1, "warn", indent="   ", limit=6)
+        return [*lines, Line("   enter compares again", "dim").cut(width)] if state.uncompared else lines
     at = clock(state.before.at) if state.before is not None else "before"
     objects = f"{counted(found.objects, 'object')} compared"
     if found.identical:
-        return [Line("   ✓ ", "good").add(f"identical to the schema at {at}", "good").add(f", {objects}").cut(width)]
-    differs = counted(len(found.differences), "difference")
-    head = Line("   ✗ ", "bad").add(f"not what it was at {at}: {differs}", "bad").add(f", {objects}", "dim")
-    return [head.cut(width), *difference_lines(found.differences, width, "     ")]
+        head = Line("   ✓ ", "good").add(f"identical to the schema at {at}", "good").add(f", {objects}")
+    else:
+        differs = counted(len(found.differences), "difference")
+        head = Line("   ✗ ", "bad").add(f"not what it was at {at}: {differs}", "bad").add(f", {objects}", "dim")
+    lines = [head.cut(width), *difference_lines(found.differences, width, "     ")]
+    lines.append(Line(f"     {rows_read(found)}", "dim").cut(width))
+    for limit in found.limits:
+        lines += wrap(f"not compared: {limit}", width - 1, "warn", indent="     ", limit=3)
+    if found.earlier and found.earlier_at is not None:
+        text = f"! but against {clock(found.earlier_at)}, before an earlier try:"
+        lines += [Line(f"   {text}", "bad").cut(width), *difference_lines(found.earlier, width, "     ")]
+    return lines
 
 
 def failure_lines(view: View, script: ScriptState, width: int) -> list[Line]:

@@ -12,7 +12,7 @@ from runbooks import execute, opened, read, session, write
 from tui.engine import events as e
 from tui.engine.deadline import deadline
 from tui.engine.proof import Loss, Rehearsal
-from tui.engine.proofs import keep
+from tui.engine.proofs import keep, stale
 from tui.engine.sample import InTheWay
 from tui.engine.work import GateClosed
 from tui.postgres.embedded import EmbeddedServer
@@ -289,3 +289,152 @@ def test_what_the_runbook_says_of_proof(tmp_path: Path) -> None:
         proof('proof = { data = "all" }')
     with pytest.raises(AssertionError, match="whole_up_to"):
         proof("proof = { whole_upto = 5 }")
+
+
+# A comparison that was not made is not forgotten
+
+LOSES = {**BACK, "1": "ALTER TABLE users DROP COLUMN phone;\nALTER TABLE users ALTER COLUMN name DROP NOT NULL;"}
+KEEP_OUT = "LOCK TABLE users IN ACCESS EXCLUSIVE MODE"
+
+
+async def test_a_way_back_that_was_not_compared_is_not_finished(tmp_path: Path, database: str) -> None:
+    execute(database, *USERS, "CREATE VIEW names AS SELECT name FROM users")
+    root = write(tmp_path / "small", STEPS, LOSES)
+    async with opened(root, database) as live:
+        await live.to_end()
+        # As if the console had ended between the last script and the comparison.
+        await live.run.record(e.RollbackPlanned(e.now(), "dba1", ("2", "1"), ("2", "1"), None))
+        plan = live.run.plan_rollback(None)
+        assert await live.run._work.take_back(plan)
+    async with opened(root, database) as live:
+        assert live.state.uncompared
+        assert live.state.exit_code == 1
+        assert live.state.next_act().kind == "run_verifications"
+        await live.run.go_on()
+        assert [found.words for found in live.last(e.FingerprintCompared).differences]
+        assert live.state.next_act().kind == "finished"
+        assert live.state.exit_code == 1
+
+
+async def test_a_second_try_does_not_hide_what_the_first_one_lost(tmp_path: Path, database: str) -> None:
+    execute(database, *USERS)
+    root = write(tmp_path / "small", STEPS, LOSES)
+    async with opened(root, database) as live:
+        await live.to_end()
+        await live.run.roll_back(live.run.plan_rollback(None))
+        assert len(live.last(e.FingerprintCompared).differences) == 1
+    async with opened(root, database) as live:
+        await live.to_end()
+        await live.run.roll_back(live.run.plan_rollback(None))
+        compared = live.last(e.FingerprintCompared)
+        assert compared.identical
+        assert compared.earlier_at is not None
+        assert [found.words for found in compared.earlier] == ["column public.users.name: not null is gone"]
+        assert live.state.exit_code == 1
+    # Somebody has put it back, and the way back is a better one now: the night is as it was.
+    execute(database, "ALTER TABLE users ALTER COLUMN name SET NOT NULL")
+    (root / "rollback" / "1.sql").write_text(BACK["1"])
+    async with opened(root, database) as live:
+        await live.to_end()
+        await live.run.roll_back(live.run.plan_rollback(None))
+        compared = live.last(e.FingerprintCompared)
+        assert (compared.identical, compared.earlier) == (True, ())
+        assert live.state.exit_code == 0
+
+
+async def test_a_first_step_waits_until_what_was_before_is_kept(tmp_path: Path, database: str) -> None:
+    execute(database, *USERS, "CREATE VIEW names AS SELECT name FROM users")
+    steps, back = {"1": "CREATE TABLE other (id int);"}, {"1": "DROP TABLE other;"}
+    async with (
+        opened(write(tmp_path / "small", steps, back), database) as live,
+        session(database, autocommit=False) as other,
+    ):
+        await other.execute(KEEP_OUT)
+        with pytest.raises(GateClosed, match="how the database is now could not be kept"):
+            await live.to_end()
+        assert not live.all(e.ScriptStarted)
+        assert live.state.looking is None
+        await other.rollback()
+        # Nobody is in the way any more: going on looks again.
+        await live.run.go_on()
+        assert live.last(e.FingerprintTaken).error == ""
+        assert live.state.applied == ("1",)
+
+
+async def test_a_first_step_goes_on_without_it_for_a_reason(tmp_path: Path, database: str) -> None:
+    execute(database, *USERS, "CREATE VIEW names AS SELECT name FROM users")
+    steps, back = {"1": "CREATE TABLE other (id int);"}, {"1": "DROP TABLE other;"}
+    async with (
+        opened(write(tmp_path / "small", steps, back), database) as live,
+        session(database, autocommit=False) as other,
+    ):
+        await other.execute(KEEP_OUT)
+        with pytest.raises(GateClosed):
+            await live.to_end()
+        await live.run.override(live.state.next_act().gate_ids, "it is a new table only")
+        await live.run.go_on()
+        assert live.state.applied == ("1",)
+        await live.run.roll_back(live.run.plan_rollback(None))
+        assert not live.state.uncompared
+        assert live.state.compared is None
+
+
+async def test_a_ledger_without_its_newest_table_is_a_ledger(tmp_path: Path, database: str) -> None:
+    execute(database, *USERS)
+    root = write(tmp_path / "small", STEPS, BACK)
+    async with opened(root, database) as live:
+        await live.to_end("1")
+    execute(database, "DROP TABLE lockstep.fingerprint")
+    async with opened(root, database) as live:
+        assert live.state.applied == ("1",)
+        await live.to_end()
+        assert live.state.applied == ("1", "2")
+
+
+async def test_what_is_recorded_meanwhile_does_not_disturb_the_count(tmp_path: Path, database: str) -> None:
+    execute(database, *USERS)
+    async with opened(write(tmp_path / "small", STEPS, BACK), database) as live:
+        await live.to_end()
+        plan = live.run.plan_rollback(None)
+        found, *_ = await asyncio.gather(
+            live.run.losses(plan), *(live.run.override((f"x{n}",), "a reason") for n in range(20))
+        )
+        assert found == (Loss("logins", "rows", 3, "2", 0),)
+
+
+async def test_a_late_gate_goes_with_its_reason(tmp_path: Path, server18: EmbeddedServer) -> None:
+    root = write(tmp_path / "small", STEPS, BACK)
+    found = await proven(root, server18)
+    slow = _slow(found, 540.0)
+    keep(slow)
+    place = OnServer(server18, *USERS)
+    async with place:
+        database = (await place.fresh()).reveal()
+        async with opened(root, database) as live:
+            with pytest.raises(GateClosed, match="1 would end"):
+                await live.to_end()
+        # Another rehearsal was faster.
+        keep(replace(found, at=slow.at + timedelta(seconds=1)))
+        async with opened(root, database) as live:
+            await live.to_end("1")
+            assert live.state.applied == ("1",)
+
+
+async def test_how_a_script_runs_counts_as_well_as_its_text(tmp_path: Path, server18: EmbeddedServer) -> None:
+    root = write(tmp_path / "small", STEPS, BACK)
+    found = await proven(root, server18)
+    write(tmp_path / "small", STEPS, BACK, keys={"2": "transaction = false"})
+    assert [stale(read(root), proof) for proof in found.steps] == [(), ("rollback/2.sql", "steps/2.sql")]
+
+
+async def test_a_line_above_inline_sql_makes_nothing_stale(tmp_path: Path, server18: EmbeddedServer) -> None:
+    root = tmp_path / "small"
+    head = 'name = "small"\nwindow = "10min"\n'
+    step = '[[step]]\nid = "1"\ntitle = "One"\nsql = "CREATE TABLE t (id int)"\nrollback = "DROP TABLE t"\n'
+    root.mkdir()
+    (root / "runbook.toml").write_text(head + step)
+    found = await proven(root, server18)
+    (root / "runbook.toml").write_text(head + "# a word\n" + step)
+    assert stale(read(root), found.steps[0]) == ()
+    (root / "runbook.toml").write_text(head + step.replace("id int", "id bigint"))
+    assert stale(read(root), found.steps[0]) == ("step 1",)

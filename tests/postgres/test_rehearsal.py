@@ -12,6 +12,7 @@ from tui.engine.proofs import newest, scripts_of, stale
 from tui.engine.rehearsal import Rehearsing
 from tui.paths import state_root
 from tui.postgres.embedded import EmbeddedServer
+from tui.postgres.session import Dsn
 
 USERS = (
     "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL)",
@@ -307,3 +308,62 @@ async def test_a_password_in_what_differs_is_not_kept(tmp_path: Path, server18: 
     assert "s3cret" not in repr(found)
     assert "0ther" not in repr(found)
     assert not [event for event in told if isinstance(event, e.WayBackTried) and "0ther" in repr(event)]
+
+
+async def test_a_new_step_is_tried_the_first_time_also_behind_one_that_cannot_go_twice(
+    tmp_path: Path, server18: EmbeddedServer
+) -> None:
+    role = f"rehearsed_{tmp_path.name[-8:].replace('-', '_')}"
+    steps = {"1": f"CREATE ROLE {role};", "2": "CREATE TABLE t (id int);", "3": "CREATE TABLE u (id int);"}
+    more = '[[rollback]]\nid = "both"\ntitle = "Both"\nundoes = ["1", "2"]\nsql = "rollback/both.sql"\n'
+    files = {"rollback/both.sql": "DROP TABLE t;"}
+    book = write(tmp_path / "small", steps, {"1": "SELECT 1;", "3": "DROP TABLE u;"}, more=more, files=files)
+    found, _ = await rehearsed(book, OnServer(server18, f"DROP ROLE IF EXISTS {role}"))
+    assert [s.state for s in found.steps] == ["applied", "applied", "applied"]
+    assert all(s.statements for s in found.steps)
+    assert way(found, "3", "2").verdict == "proven"
+    assert not found.ok
+    async with OnServer(server18) as place:
+        await _execute(place, f"DROP ROLE {role}")
+
+
+async def test_what_must_come_before_any_query_is_not_disturbed(tmp_path: Path, server: EmbeddedServer) -> None:
+    steps = {
+        "1": "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\nSET LOCAL work_mem = '8MB';\nCREATE TABLE t (id int);"
+    }
+    found, _ = await rehearsed(write(tmp_path / "small", steps, {"1": "DROP TABLE t;"}), OnServer(server))
+    assert found.ok
+    assert [m.tag for m in step(found, "1").statements] == ["SET", "SET LOCAL", "CREATE TABLE"]
+
+
+async def test_what_nobody_may_read_is_a_limit_and_no_loss(tmp_path: Path, server18: EmbeddedServer) -> None:
+    setup = (*USERS, "ALTER TABLE users ENABLE ROW LEVEL SECURITY", "ALTER TABLE users FORCE ROW LEVEL SECURITY")
+    owner = f"owner_{tmp_path.name[-8:].replace('-', '_')}"
+
+    class AsOwner(OnServer):
+        async def fresh(self) -> Dsn:
+            dsn = await super().fresh()
+            return dsn.with_(user=owner)
+
+    rights = (
+        f"DO $$ BEGIN CREATE ROLE {owner} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$",
+        f"DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {owner}', current_database()); END $$",
+        f"GRANT ALL ON SCHEMA public TO {owner}",
+    )
+    steps, back = {"1": "CREATE TABLE t (id int);"}, {"1": "DROP TABLE t;"}
+    book = write(tmp_path / "small", steps, back)
+    place = AsOwner(server18, *setup, *rights)
+    found, _ = await rehearsed(book, place)
+    assert found.ok, found.ways_back
+    assert any("users" in limit for limit in found.limits)
+    async with OnServer(server18) as other:
+        await _execute(other, f"DROP ROLE {owner}")
+
+
+async def test_an_error_at_the_end_is_not_the_last_statements(tmp_path: Path, server18: EmbeddedServer) -> None:
+    steps = {
+        "1": "CREATE TABLE a (id int REFERENCES users DEFERRABLE INITIALLY DEFERRED);\n"
+        "INSERT INTO a VALUES (1000);\nSELECT 1;"
+    }
+    found, _ = await rehearsed(write(tmp_path / "small", steps, {"1": "DROP TABLE a;"}), OnServer(server18, *USERS))
+    assert step(found, "1").error.startswith('steps/1.sql: COMMIT: insert or update on table "a" violates foreign key')

@@ -132,3 +132,30 @@ def test_the_way_that_was_rehearsed() -> None:
     assert rehearsed_way(state(found), "2", None) == found.ways_back[2]
     assert rehearsed_way(state(found), "3", None) is None
     assert rehearsed_way(state(None), "2", None) is None
+
+
+def test_the_table_that_grew_most_counts_and_not_what_is_only_locked() -> None:
+    found = rehearsal(way("1", 100.0))
+    ref = TakenLock("ref", "AccessExclusiveLock")
+    measures = (replace(MEASURES[0], locks=(*MEASURES[0].locks, ref)),)
+    steps = tuple(replace(one, statements=measures) for one in found.steps)
+    found = replace(found, steps=steps, tables=(TableSize("users", 1000, 10), TableSize("ref", 1_000_000, 9)))
+    grown = (TableSize("users", 9000, 90), TableSize("ref", 5_000_000, 9))
+    told = fold([OPENED, e.ProofRead(START, found), e.ForecastMade(START, (), grown)])
+    assert scale(told, "1") == 9.0
+
+
+def test_on_a_schema_alone_nothing_is_known_of_time() -> None:
+    found = replace(rehearsal(way("1", 1.0), size=8192), place="like")
+    assert scale(state(found, applied("1")), "1") is None
+    told = deadline(state(found, applied("1")))
+    assert told is not None
+    assert told.unknown == "rehearsed without rows"
+
+
+def test_after_the_window_a_step_asks_also_where_no_way_back_is_known() -> None:
+    ways = state(rehearsal(way("1", 1.0, "failed")))
+    assert crossing(ways, "1", START) == ""
+    told = crossing(ways, "1", START + timedelta(seconds=3595))
+    assert "after the window" in told
+    assert told.endswith("nobody knows: its way back failed in rehearsal")

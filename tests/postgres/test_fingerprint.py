@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from tui.engine.differences import compare
 from tui.paths import sql_root
+from tui.postgres.catalog_queries import COLUMN
 from tui.postgres.embedded import EmbeddedServer
-from tui.postgres.fingerprint import COLUMN, CatalogObject, Fingerprint
+from tui.postgres.fingerprint import CatalogObject, Fingerprint, take
 from tui.postgres.one_form import one_form
-from tui.postgres.session import Dsn
+from tui.postgres.queries import load
+from tui.postgres.session import Dsn, PgSession
 from tui.postgres.table_data import SequencePosition, TableData
 
 FILES = sorted((sql_root() / "fingerprint").rglob("*.sql"))
@@ -106,6 +108,57 @@ class TestRestored:
         assert one_form(first) == one_form(second) == second
 
 
+class TestPrinted:
+    """What the files make up themselves, for speed, is what the server would print."""
+
+    ODD = """
+        CREATE TABLE dev.odd (
+            a int CHECK (a > 0) NO INHERIT, b text, v varchar(9), e dev.mood, c char(3), n name, l int[],
+            "Q x" int UNIQUE, d timestamptz, r numeric UNIQUE DEFERRABLE, UNIQUE (a) INCLUDE (b), UNIQUE (a, b)
+        );
+        CREATE UNIQUE INDEX ON dev.odd (a); CREATE UNIQUE INDEX ON dev.odd (a, b);
+        CREATE INDEX ON dev.odd (v) WHERE a > 1; CREATE INDEX ON dev.odd (e); CREATE INDEX ON dev.odd (c);
+        CREATE INDEX ON dev.odd (n); CREATE INDEX ON dev.odd (l); CREATE INDEX ON dev.odd (b text_pattern_ops);
+        CREATE INDEX ON dev.odd (v varchar_pattern_ops); CREATE INDEX ON dev.odd (v bpchar_ops);
+        CREATE INDEX ON dev.odd (v varchar_ops); CREATE INDEX ON dev.odd (lower(b));
+        CREATE INDEX ON dev.odd (b COLLATE "C"); CREATE INDEX ON dev.odd (a DESC);
+        CREATE INDEX ON dev.odd (a NULLS FIRST); CREATE INDEX ON dev.odd (d) INCLUDE (a);
+        CREATE INDEX ON dev.odd USING hash (a); CREATE INDEX ON dev.odd ("Q x") WITH (fillfactor = 50);
+        CREATE INDEX ON dev.odd (r) WHERE b = 'x' AND a IN (1, 2);
+        CREATE UNIQUE INDEX ON dev.odd (d) NULLS NOT DISTINCT;
+        CREATE TABLE dev.two (a int, b int UNIQUE NULLS NOT DISTINCT, PRIMARY KEY (a, b));
+        CREATE TABLE dev.keys (
+            a int REFERENCES dev.odd ("Q x") ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE,
+            b int REFERENCES dev.odd ("Q x") MATCH FULL ON DELETE RESTRICT,
+            c int, d int, FOREIGN KEY (c, d) REFERENCES dev.two MATCH FULL ON DELETE SET DEFAULT ON UPDATE RESTRICT,
+            FOREIGN KEY (d, c) REFERENCES dev.two ON DELETE SET NULL (d)
+        );
+        ALTER TABLE dev.keys ADD CHECK (a > 1 AND b IN (1, 2)) NOT VALID;
+    """
+
+    async def test_it_is_what_the_server_prints(self, server: EmbeddedServer, database_each: str, psql: Psql) -> None:
+        prepare(server.dsn())
+        psql(database_each, statements(server.major) + self.ODD)
+        constraint = """
+            SELECT concat(
+                x.definition, ' MATCH ' || x.match, ' ON UPDATE ' || x."on update", ' ON DELETE ' || x."on delete",
+                CASE WHEN x.deferrability IS NOT NULL THEN ' DEFERRABLE' END,
+                CASE WHEN x.deferrability LIKE '%% deferred' THEN ' INITIALLY DEFERRED' END,
+                CASE WHEN x.enforcement = 'off (NOT ENFORCED)' THEN ' NOT ENFORCED' END,
+                CASE WHEN x.validity IS NOT NULL THEN ' NOT VALID' END
+            ), pg_get_constraintdef(split_part(x.address, ' ', 2)::oid)
+        """
+        index = "SELECT x.definition, pg_get_indexdef(split_part(x.address, ' ', 2)::oid)"
+        with psycopg.connect(database_each) as connection:
+            connection.execute("SET search_path = ''")
+            for select, name, number in ((constraint, "constraints", 25), (index, "indexes", 25)):
+                query = load(f"fingerprint/objects/{name}", connection.info.server_version).decode()
+                text = f"{select} FROM ({query}) AS x WHERE x.definition IS NOT NULL"
+                rows = connection.execute(text.encode()).fetchall()
+                assert len(rows) >= number
+                assert [ours for ours, _ in rows] == [theirs for _, theirs in rows]
+
+
 class TestText:
     LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"))
     WORD = st.text("abcdefgh xyz", min_size=1).filter(lambda text: text == text.strip() and text not in ("on", "rows"))
@@ -132,7 +185,7 @@ class TestText:
 
     @given(
         st.builds(
-            Fingerprint,
+            Fingerprint.of,
             st.lists(OBJECT).map(tuple),
             st.lists(TABLE).map(tuple),
             st.lists(SEQUENCE).map(tuple),
@@ -161,6 +214,20 @@ class TestText:
     def test_what_is_no_fingerprint_is_told_with_its_line(self, text: str, line: str) -> None:
         with pytest.raises(ValueError, match=re.escape(line)):
             Fingerprint.parse(text)
+
+
+async def test_two_sessions_see_one_snapshot(server: EmbeddedServer, database_each: str, psql: Psql) -> None:
+    prepare(server.dsn())
+    psql(database_each, statements(server.major))
+    dsn = Dsn(database_each)
+    async with (
+        await PgSession.open(dsn, application_name="test") as session,
+        await PgSession.open(dsn, application_name="test") as beside,
+    ):
+        assert await take(session, data="whole", beside=beside) == await take(session, data="whole")
+        psql(database_each, "CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        await beside.execute("ALTER TABLE dev.cache SET (fillfactor = 50)")
+        assert await take(beside, beside=session) == await take(session)
 
 
 async def test_settings_of_the_database_do_not_change_it(database: str, psql: Psql) -> None:
@@ -238,6 +305,35 @@ class TestRows:
             "CREATE TABLE n (b text, a int); INSERT INTO n SELECT b, a FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t",
         )
         assert await self.words(before, database) == ["columns of public.t stand in another order: b, a; it was a, b"]
+
+    async def test_values_that_are_nearly_the_same(self, database: str, psql: Psql) -> None:
+        """Their types have them equal, or their hashes do; what is printed of them differs."""
+        values = {
+            "numeric": ("1.0", "1.00"), "float8": ("0", "-0"), "bpchar": ("a", "a "), "interval": ("1 mon", "30 days"),
+            "bigint": ("1", "4294967296"), "timestamp": ("2000-01-01 00:00:00.000001", "2000-01-01 01:11:34.967296"),
+            "jsonb": ('{"a": 1.0}', '{"a": 1.00}'), "text": ("", "NULL"), "dev.blank": ("", "NULL"),
+            "dev.row": ("(,)", "NULL"), "dev.many": ("empty", "NULL"), "boolean": ("t", "f"),
+            "smallint": ("1", "-1"), "uuid": ("0" * 32, "NULL"),
+            "text[]": ("{NULL}", '{"NULL"}'), "bytea": ("\\x00", "\\x0000"), "date": ("infinity", "-infinity"),
+            "char(3)": ("a", "NULL"), "integer": ("-2147483648", "2147483647"),
+        }  # fmt: skip
+        psql(
+            database,
+            "CREATE SCHEMA dev; CREATE DOMAIN dev.blank AS text; CREATE TYPE dev.row AS (a int, b text);"
+            "CREATE TYPE dev.many AS RANGE (subtype = int4)",
+        )
+        columns = ", ".join(f"c{number} {type_}" for number, type_ in enumerate(values))
+        psql(database, f"CREATE TABLE t ({columns}); INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES")
+
+        def set_to(which: int) -> str:
+            literals = [pair[which] if pair[which] == "NULL" else f"'{pair[which]}'" for pair in values.values()]
+            return "UPDATE t SET " + ", ".join(f"c{number} = {one}" for number, one in enumerate(literals))
+
+        psql(database, set_to(0))
+        before = await fingerprint(database, "whole")
+        psql(database, set_to(1))
+        told = [f"values in public.t.c{number} are not the same" for number in range(len(values))]
+        assert sorted(await self.words(before, database)) == sorted(told)
 
     async def test_a_sequence_differs_by_a_step_back_alone(self, database: str, psql: Psql) -> None:
         psql(

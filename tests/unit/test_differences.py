@@ -27,11 +27,11 @@ def table(name: str, *columns: str) -> tuple[CatalogObject, ...]:
 
 
 def told(before: tuple[CatalogObject, ...], after: tuple[CatalogObject, ...]) -> list[tuple[str, str]]:
-    return [(one.rank, one.words) for one in compare(Fingerprint(before), Fingerprint(after))]
+    return [(one.rank, one.words) for one in compare(Fingerprint.of(before), Fingerprint.of(after))]
 
 
 def data(*rows: TableData) -> Fingerprint:
-    return Fingerprint((), rows, (), "whole")
+    return Fingerprint.of((), rows, (), "whole")
 
 
 class TestWholes:
@@ -63,8 +63,8 @@ class TestWholes:
         ]
 
     def test_rows_that_went_with_it(self) -> None:
-        before = Fingerprint(table("dev.t", "a"), (TableData("dev.t", "whole", 20_003),), (), "whole")
-        after = Fingerprint((), (), (), "whole")
+        before = Fingerprint.of(table("dev.t", "a"), (TableData("dev.t", "whole", 20_003),), (), "whole")
+        after = Fingerprint.of((), (), (), "whole")
         assert [one.words for one in compare(before, after)] == ["table dev.t is gone (with 1 column, 20,003 rows)"]
 
     def test_a_table_that_is_a_view_now(self) -> None:
@@ -93,7 +93,7 @@ class TestRanks:
             thing("view", "a.v"),
         )
         after = (*table("z.t", "b", "a"), thing("type", "c.new"), thing("function", "a.f()", cost="2"))
-        found = compare(Fingerprint(before), Fingerprint(after))
+        found = compare(Fingerprint.of(before), Fingerprint.of(after))
         assert [(one.rank, one.object) for one in found] == [
             ("lost", "a.v"), ("lost", "b.v"), ("changed", "a.f()"), ("added", "c.new"), ("order", "z.t"),
         ]  # fmt: skip
@@ -131,7 +131,7 @@ class TestNotCompared:
         assert told((refused,), (refused,)) == [("changed", "user mappings were not compared: permission denied")]
 
     def test_rows_read_once(self) -> None:
-        found = compare(data(), Fingerprint(()))
+        found = compare(data(), Fingerprint.of(()))
         assert [one.words for one in found] == ["rows were not compared: read whole before and not at all after"]
 
     def test_a_table_that_grew_large(self) -> None:
@@ -141,7 +141,7 @@ class TestNotCompared:
         ]
 
     def test_a_table_and_a_sequence_without_right(self) -> None:
-        unread = Fingerprint(
+        unread = Fingerprint.of(
             (),
             (TableData("t", "unread", why="no right to read it"),),
             (SequencePosition("s", None, 1, "no right"),),
@@ -163,7 +163,7 @@ class TestRows:
         ("increment", "was", "now", "back"), [(1, 9, 8, True), (1, 8, 9, False), (-1, -9, -8, True)]
     )
     def test_a_sequence_goes_back(self, increment: int, was: int, now: int, back: bool) -> None:
-        one, other = (Fingerprint((), (), (SequencePosition("s", at, increment),), "whole") for at in (was, now))
+        one, other = (Fingerprint.of((), (), (SequencePosition("s", at, increment),), "whole") for at in (was, now))
         assert bool(compare(one, other)) == back
 
 

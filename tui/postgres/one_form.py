@@ -28,9 +28,14 @@ class _Group:
     text: str
 
 
+def may_differ(text: str) -> bool:
+    """The text may be another one than its one form: nothing but what is named above changes it."""
+    return "(ARRAY[" in text or ") AND " in text or ") OR " in text
+
+
 def one_form(text: str) -> str:
     """The text with its expressions in the form that they keep over dump and restore."""
-    if "(ARRAY[" not in text and ") AND " not in text and ") OR " not in text:
+    if not may_differ(text):
         return text
     # A stack and no recursion: an expression may be nested deeper than Python's calls.
     stack: list[tuple[str, list[str | _Group]]] = [("", [])]

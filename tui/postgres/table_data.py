@@ -1,8 +1,9 @@
 """A table's rows by count and checksum, a sequence by the number that it gives next.
 
-Checksums are sums, modulo 2^64, of PostgreSQL's hash of each row as text: the order of rows does not matter. A row's
-columns are taken in the order of their names, so that the order of columns does not either. What is no text is put as
-``ROW(…)::text`` puts it, where NULL and '' differ.
+Checksums are sums, modulo 2^64, of hashes: the order of rows does not matter. Each value is hashed as the text that it
+is printed as, or by its type's own hash where that tells apart what the text does (``numeric`` has one hash for 1.0 and
+1.00, ``bigint`` and the timestamps hash half of their bits). A row's hash is made of its columns' in the order of their
+names, so that the order of columns does not matter either.
 """
 
 import json
@@ -19,6 +20,20 @@ Reading = Literal["none", "whole", "sampled"]
 ENDS = 1_000
 """Rows that are read at each end of a large table's primary key."""
 _SEQUENCES_AT_ONCE = 100
+# Each gives NULL for NULL. A row's own fields are NULL one by one: what may be one is printed as a field of another.
+_HASHES = {
+    "smallint": "hashint4extended({}, 0)",
+    "integer": "hashint4extended({}, 0)",
+    "boolean": "hashint4extended({}::integer, 0)",
+    "uuid": "uuid_hash_extended({}, 0)",
+    "text": 'hashtextextended({} COLLATE "C", 0)',
+    "character varying": 'hashtextextended({} COLLATE "C", 0)',
+    "any": 'hashtextextended(ROW({})::text COLLATE "C", 0)',
+}
+# Not a cast to text, which is not for every type what is printed: character(n) loses its blanks.
+_PRINTED = 'CASE WHEN {0} IS NOT NULL THEN hashtextextended(concat({0}) COLLATE "C", 0) END'
+# Any number, for what has no hash: it must only not be likely to be one.
+_NULL = 7_046_029_254_386_353_087
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +72,7 @@ async def aside(session: PgSession, text: str | bytes) -> Table:
         return await session.query(text)
     finally:
         if not session.lost:
-            await session.execute("ROLLBACK TO SAVEPOINT aside")
-            await session.execute("RELEASE SAVEPOINT aside")
+            await session.execute("ROLLBACK TO SAVEPOINT aside; RELEASE SAVEPOINT aside")
 
 
 async def read_tables(
@@ -97,7 +111,12 @@ async def _is_large(session: PgSession, table: str, estimate: float, whole_up_to
 
 
 async def _read(
-    session: PgSession, name: Callable[[str], str], table: str, columns: Sequence[str], key: Sequence[str], large: bool
+    session: PgSession,
+    name: Callable[[str], str],
+    table: str,
+    columns: Sequence[tuple[str, str]],
+    key: Sequence[str],
+    large: bool,
 ) -> TableData:
     if large and not key:
         return TableData(name(table), "unread", why="too large to be read whole, and without a primary key")
@@ -108,17 +127,24 @@ async def _read(
             f"((SELECT * FROM {source} ORDER BY {forward} LIMIT {ENDS})"  # noqa: S608
             f" UNION ALL (SELECT * FROM {source} ORDER BY {backward} LIMIT {ENDS}))"
         )
-    rows = ["t." + column for column in columns]
-    hashes = [f"sum(hashtextextended(ROW({values})::text, 0))" for values in (", ".join(rows), *rows)]
     # The names are the server's own, quoted by itself.
-    answer = await aside(session, f"SELECT count(*), {', '.join(hashes)} FROM {source} AS t")  # noqa: S608
+    hashes = [_HASHES.get(type_, _PRINTED).format(f"t.{column}") for column, type_ in columns]
+    listed = ", ".join(f"coalesce({value}, {_NULL}) AS h{number}" for number, value in enumerate(hashes))
+    sums = "".join(f", sum(h{number})" for number in range(len(hashes)))
+    # Each hash is the next one's seed: were they added up, two rows could exchange values unseen.
+    row = "0"
+    for number in range(len(hashes)):
+        row = f"hashint8extended(h{number}, {row})"
+    # OFFSET keeps the server from putting each hash in twice.
+    inner = f"SELECT {listed} FROM {source} AS t OFFSET 0"  # noqa: S608
+    answer = await aside(session, f"SELECT count(*), sum({row}){sums} FROM ({inner}) AS r")  # noqa: S608
     count, checksum, *by_column = answer.rows[0]
     return TableData(
         name(table),
         "ends" if large else "whole",
         None if large else int(count or 0),
         _checksum(checksum),
-        tuple((name(column), _checksum(value)) for column, value in zip(columns, by_column, strict=True)),
+        tuple((name(column), _checksum(value)) for (column, _), value in zip(columns, by_column, strict=True)),
     )
 
 

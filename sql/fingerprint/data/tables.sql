@@ -8,8 +8,16 @@ SELECT
         WHEN row_security_active(c.oid) THEN 'row security hides rows from this role'
     END AS unread,
     COALESCE((
-        SELECT json_agg(quote_ident(a.attname) ORDER BY a.attname COLLATE "C")
+        SELECT
+            json_agg(
+                json_build_array(
+                    quote_ident(a.attname),
+                    CASE WHEN t.typtype IN ('c', 'd', 'p') THEN 'any' ELSE format_type(t.oid, NULL) END
+                )
+                ORDER BY a.attname COLLATE "C"
+            )
         FROM pg_attribute a
+        JOIN pg_type t ON t.oid = a.atttypid
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     ), '[]') AS columns,
     COALESCE((

@@ -28,7 +28,8 @@ SELECT
     CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END AS compression,
     CASE WHEN a.atthasdef AND a.attgenerated = ''
         THEN (
-            SELECT pg_get_expr(d.adbin, d.adrelid)
+            -- A default names no column: the table need not be looked at.
+            SELECT pg_get_expr(d.adbin, 0)
             FROM pg_attrdef d
             WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum
         )

@@ -388,7 +388,7 @@ async def test_a_ledger_without_its_newest_table_is_a_ledger(tmp_path: Path, dat
     async with opened(root, database) as live:
         assert live.state.applied == ("1",)
         await live.to_end()
-        assert live.state.applied == ("1", "2")
+        assert [done.script for done in live.all(e.ScriptDone)] == ["2"]
 
 
 async def test_what_is_recorded_meanwhile_does_not_disturb_the_count(tmp_path: Path, database: str) -> None:

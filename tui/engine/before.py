@@ -19,11 +19,14 @@ _COUNTED_UP_TO = 2**30
 """Bytes of tables that are counted, all together, while a window is open."""
 
 
-async def keep(session: PgSession, run: str, runbook: Runbook) -> e.FingerprintTaken:
-    """Takes the fingerprint and writes it beside the ledger, which must be there. Raises ConnectionLost."""
-    began, wanted = time.monotonic(), runbook.proof
+async def keep(session: PgSession, beside: PgSession | None, run: str, runbook: Runbook) -> e.FingerprintTaken:
+    """Takes the fingerprint and writes it beside the ledger, which must be there. Raises ConnectionLost.
+
+    ``beside`` reads half of the catalogs at the same time.
+    """
+    began = time.monotonic()
     try:
-        taken = await fingerprint.take(session, data=wanted.data, whole_up_to=wanted.whole_up_to)
+        taken = await take(session, beside, runbook)
         row = {"run": run, "runbook": runbook.slug, "body": taken.text()}
         await session.execute(load("ledger/keep_fingerprint"), row)
         inventory = await session.query(load("proof/inventory"))
@@ -33,15 +36,17 @@ async def keep(session: PgSession, run: str, runbook: Runbook) -> e.FingerprintT
     return e.FingerprintTaken(e.now(), taken.sha256, len(taken.objects), time.monotonic() - began, tables)
 
 
-async def compare_now(session: PgSession, run: str, runbook: Runbook) -> e.FingerprintCompared:
+async def compare_now(
+    session: PgSession, beside: PgSession | None, run: str, runbook: Runbook
+) -> e.FingerprintCompared:
     """What is there now against what was kept. Raises ConnectionLost."""
-    began, wanted = time.monotonic(), runbook.proof
+    began = time.monotonic()
     try:
         kept = await session.query(load("ledger/kept_fingerprint"), {"run": run, "runbook": runbook.slug})
         known = [(datetime.fromisoformat(at or ""), of, Fingerprint.parse(body or "")) for at, of, body in kept.rows]
         if not known or known[-1][1] != run:
             raise ValueError("no fingerprint was taken before the first step")
-        now = await fingerprint.take(session, data=wanted.data, whole_up_to=wanted.whole_up_to)
+        now = await take(session, beside, runbook)
     except (StatementFailed, ValueError) as failure:
         return e.FingerprintCompared(e.now(), (), 0, time.monotonic() - began, str(failure))
     (_, _, was), (first_at, _, first) = known[-1], known[0]
@@ -53,11 +58,22 @@ async def compare_now(session: PgSession, run: str, runbook: Runbook) -> e.Finge
         len(now.objects),
         time.monotonic() - began,
         "",
-        wanted.data,
+        runbook.proof.data,
         limits,
         earlier,
         first_at if earlier else None,
     )
+
+
+async def take(session: PgSession, beside: PgSession | None, runbook: Runbook) -> Fingerprint:
+    """As closely as the runbook wants it. Raises StatementFailed, and ConnectionLost of ``session`` alone."""
+    wanted = runbook.proof
+    try:
+        return await fingerprint.take(session, data=wanted.data, whole_up_to=wanted.whole_up_to, beside=beside)
+    except ConnectionLost:
+        if session.lost:
+            raise
+    return await fingerprint.take(session, data=wanted.data, whole_up_to=wanted.whole_up_to)
 
 
 def told_apart(was: Fingerprint, now: Fingerprint) -> tuple[tuple[Difference, ...], tuple[str, ...]]:

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 from tui.postgres.queries import load
@@ -15,6 +15,7 @@ from .pooler import pooled
 
 RUNNER = "lockstep runner"
 OPERATOR = "lockstep operator"
+BESIDE = "lockstep beside"
 
 LOCK_SPACE = 0x10C57E9
 """The first of the two keys of our advisory locks, Lockstep's alone."""
@@ -221,6 +222,17 @@ class Connections:
                 raise CannotConnect(str(lost)) from None
             opened.pop_all()
             return session
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[PgSession | None]:
+        """A second session for a moment, where the server has one left for us."""
+        try:
+            session = await PgSession.open(self._dsn, application_name=BESIDE)
+        except CannotConnect:
+            yield None
+            return
+        async with session:
+            yield session
 
     async def close(self) -> None:
         await self.runner.close()

@@ -286,8 +286,11 @@ class Rehearsing:
             self._tables = {table.table: table for table in await sizes(session)} | self._tables
 
     async def _fingerprint(self) -> Fingerprint:
-        async with await PgSession.open(self._dsn, application_name=NAME) as session:
-            return await fingerprint.take(session, data="whole" if self._place.has_data else "none")
+        async with (
+            await PgSession.open(self._dsn, application_name=NAME) as session,
+            await PgSession.open(self._dsn, application_name=NAME) as beside,
+        ):
+            return await fingerprint.take(session, data="whole" if self._place.has_data else "none", beside=beside)
 
     # Telling
 

@@ -182,7 +182,8 @@ class Work:
         run = self._grip.signature.run
         taken = e.FingerprintTaken(e.now(), "", 0, 0.0, (), "stopped")
         try:
-            taken = await self._grip.asked(lambda session: before.keep(session, run, self._runbook))
+            async with self._grip.connections.beside() as beside:
+                taken = await self._grip.asked(lambda session: before.keep(session, beside, run, self._runbook))
         finally:
             await self._told_in_any_case(taken)
 
@@ -224,7 +225,8 @@ class Work:
         run = self._grip.signature.run
         found = e.FingerprintCompared(e.now(), (), 0, 0.0, "stopped")
         try:
-            found = await self._grip.asked(lambda session: before.compare_now(session, run, self._runbook))
+            async with self._grip.connections.beside() as beside:
+                found = await self._grip.asked(lambda session: before.compare_now(session, beside, run, self._runbook))
         finally:
             await self._told_in_any_case(found)
 

@@ -211,15 +211,23 @@ async def test_the_plan_of_the_way_back_knows_how_it_was_rehearsed(tmp_path: Pat
         assert known.after == "2"
 
 
-async def test_who_holds_what_the_next_step_will_want_is_seen(tmp_path: Path, database: str) -> None:
+async def test_who_holds_what_the_next_step_will_want_is_seen(
+    tmp_path: Path, database: str, server18: EmbeddedServer
+) -> None:
     execute(database, *USERS)
+    steps = {"1": "ALTER TABLE users ALTER COLUMN id TYPE bigint;"}
+    root = write(tmp_path / "small", steps, {"1": "ALTER TABLE users ALTER COLUMN id TYPE int;"})
+    found_, _ = await rehearsed(root, OnServer(server18, *USERS))
+    keep(found_)
     async with (
-        opened(write(tmp_path / "small", STEPS, BACK), database) as live,
+        opened(root, database) as live,
         session(database, name="billing_report", autocommit=False) as other,
     ):
         seen: asyncio.Queue[tuple[InTheWay, ...]] = asyncio.Queue()
         live.run.watch(lambda sample: seen.put_nowait(sample.in_the_way))
-        await other.execute("SELECT count(*) FROM users")
+        # By the index as well: it is the table that is named.
+        await other.execute("SET enable_seqscan = off")
+        await other.execute("SELECT name FROM users WHERE id = 1")
         async with asyncio.timeout(10):
             while not (found := await seen.get()):
                 pass

@@ -43,11 +43,15 @@ def _locked(forecast: StepForecast) -> tuple[str, ...]:
 
 
 def foreseen(state: RunState) -> tuple[ForeseenLock, ...]:
-    """The locks of the step that comes next, while nothing of ours is under way."""
+    """The locks of the step that comes next, while nothing of ours is under way.
+
+    Those on indexes are left out: who uses an index holds its table as well, and that is what an operator knows.
+    """
     to_come = next((s.plan.id for s in state.steps if s.status is not StepStatus.APPLIED), None)
     if state.forecast is None or state.next_act().kind not in ("open_window", "run_step"):
         return ()
-    return next((one.locks for one in state.forecast.steps if one.step == to_come), ())
+    locks = next((one.locks for one in state.forecast.steps if one.step == to_come), ())
+    return tuple(lock for lock in locks if lock.here is None or not lock.here.index)
 
 
 def _rehearsed(proof: StepProof, stale: bool, here: dict[str, TableSize], there: dict[str, TableSize]) -> StepForecast:

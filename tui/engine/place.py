@@ -45,8 +45,8 @@ class PlaceFailed(Exception):
 class Place(Protocol):
     """An async context manager: entering makes what is dear, leaving takes everything away.
 
-    Entering and ``fresh`` raise PlaceFailed. ``where`` is what it is, for the operator, once entered; ``has_data`` is
-    False for a schema without rows.
+    All three raise PlaceFailed; leaving only where nothing else went wrong, and then nothing is proven. ``where`` is
+    what it is, for the operator, once entered; ``has_data`` is False for a schema without rows.
     """
 
     kind: Kind
@@ -163,15 +163,22 @@ async def carried(session: PgSession, database: str, copy: str, *, elsewhere: bo
 
     Raises StatementFailed, ConnectionLost.
     """
-    names: dict[str, object] = {"database": database, "copy": copy, "elsewhere": elsewhere}
-    answer = await session.query(load("rehearsal/carry_over"), names)
-    return [Carried(what or "", statement) for _, what, statement, _ in answer.rows]
+    grants = await session.query(load("rehearsal/grants"), {"database": database, "copy": copy})
+    found = [Carried(what or "", statement) for _, what, statement, _ in grants.rows]
+    return found + await _settings(session, database, copy, elsewhere)
 
 
 async def roles(session: PgSession, *, login: str | None, elsewhere: bool) -> list[Carried]:
     """The server's roles, in the order in which they can be made. Raises StatementFailed, ConnectionLost."""
-    answer = await session.query(load("rehearsal/roles"), {"login": login, "elsewhere": elsewhere})
-    return [Carried(what or "", statement, undo) for _, what, statement, undo in answer.rows]
+    answer = await session.query(load("rehearsal/roles"), {"login": login})
+    found = [Carried(what or "", statement, undo) for _, what, statement, undo in answer.rows]
+    return found + await _settings(session, "", "", elsewhere)
+
+
+async def _settings(session: PgSession, database: str, copy: str, elsewhere: bool) -> list[Carried]:
+    names: dict[str, object] = {"database": database, "copy": copy, "elsewhere": elsewhere}
+    answer = await session.query(load("rehearsal/settings"), names)
+    return [Carried(what or "", statement, undo) for what, statement, undo in answer.rows]
 
 
 async def carry_over(session: PgSession, carrying: list[Carried], told: Told) -> None:

@@ -165,7 +165,7 @@ class Clone:
             with failing(f"drop {copy.name}"):
                 await copy.drop(await keeper.session())
         except PlaceFailed as failure:
-            self._told(safe(_stays(str(failure), copy.name)) + f" on {safe(self._of.host)}")
+            self._told(safe(f"on {self._of.host}: {_stays(str(failure), copy.name)}"))
 
 
 async def sweep(dsn: Dsn) -> list[str]:

@@ -8,15 +8,18 @@ from tui.postgres import clone
 from tui.postgres.embedded import EmbeddedServer, Installation
 from tui.postgres.session import Dsn, PgSession
 
-from .place import NAME, Carried, PlaceFailed, Told, carry_over, roles
+from .place import NAME, Carried, PlaceFailed, Told, carry_over, failing, roles
 
-PRISTINE = "lockstep_pristine"
+_PRISTINE = "lockstep_pristine"
 # Where our own session stays, whatever becomes of the other databases; one that a rehearsal is about is not kept.
 _HOMES = ("postgres", "template1")
 
 
 class Ground:
-    """A started server; ``database`` and ``user`` are what a fresh copy is called and who connects to it."""
+    """A started server; ``database`` and ``user`` are what a fresh copy is called and who connects to it.
+
+    ``pristine`` is the database that is copied.
+    """
 
     def __init__(self, installation: Installation, *, superuser: str, database: str, user: str, locks: int) -> None:
         # A schema of thousands of tables is changed in one transaction as it is over there.
@@ -27,6 +30,7 @@ class Ground:
         }
         self._server = EmbeddedServer(installation, options=options, superuser=superuser)
         self._database = database
+        self.pristine = _PRISTINE if database != _PRISTINE else f"{_PRISTINE}_2"
         self._user = user
         self._stack = AsyncExitStack()
         self._home = next(name for name in _HOMES if name != database)
@@ -58,7 +62,7 @@ class Ground:
     ) -> None:
         await self._stack.aclose()
 
-    def dsn(self, database: str = PRISTINE) -> Dsn:
+    def dsn(self, database: str) -> Dsn:
         """As the superuser."""
         return Dsn(self._server.dsn(database))
 
@@ -67,16 +71,16 @@ class Ground:
 
         ``carrying`` is for the copies. Raises StatementFailed, ConnectionLost.
         """
-        await clone.close_off(self.admin, PRISTINE)
+        await clone.close_off(self.admin, self.pristine)
         self._carried, self._owner, self._limit = carrying, owner, limit
         self._roles = await self._roles_now()
 
     async def fresh(self, told: Told) -> Dsn:
         """Raises StatementFailed, ConnectionLost, CannotConnect."""
-        kept = frozenset({"template0", "template1", "postgres", PRISTINE} - {self._database})
+        kept = frozenset({"template0", "template1", "postgres", self.pristine} - {self._database})
         await clone.drop_others(self.admin, kept)
         await self._restore_roles()
-        await clone.recreate(self.admin, self._database, PRISTINE, owner=self._owner, limit=self._limit)
+        await clone.recreate(self.admin, self._database, self.pristine, owner=self._owner, limit=self._limit)
         await carry_over(self.admin, self._carried, told)
         return Dsn(self._server.dsn(self._database, self._user))
 
@@ -92,3 +96,41 @@ class Ground:
         for each in self._roles:
             if each not in now and each.statement is not None:
                 await self.admin.execute(each.statement)
+
+
+class Embedded:
+    """A place on a server of our own; how its pristine database comes about is each kind's affair, in ``_begin``."""
+
+    where: str
+    _beginning: str
+    """What ``_begin`` does, in words."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self._ground: Ground | None = None
+
+    async def _begin(self) -> None:
+        """Leaves a ground that stands in ``_ground``."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        try:
+            with failing(self._beginning):
+                await self._begin()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if (ground := self._ground) is not None:
+            self._ground = None
+            await ground.__aexit__(kind, error, trace)
+
+    async def fresh(self) -> Dsn:
+        if self._ground is None:
+            raise PlaceFailed(f"there is no server for {self.where}")
+        with failing(f"make a fresh copy of {self.where}"):
+            return await self._ground.fresh(self._told)

@@ -20,7 +20,6 @@ async def fit_to_copy(source: PgSession, runbook: Runbook) -> Original:
     """The database of ``source``. Raises PlaceFailed where it cannot be copied, StatementFailed, ConnectionLost."""
     refuse_reaching(runbook)
     of = await Original.look(source)
-    await refuse_if_begun(source, runbook, safe(of.where))
     _refuse_without_rights(of)
     ledger_of, mappings_of, data, tablespace = (await source.query(load("rehearsal/before_copying"))).rows[0]
     if ledger_of is not None:
@@ -33,6 +32,7 @@ async def fit_to_copy(source: PgSession, runbook: Runbook) -> Original:
             f"a copy must not reach other servers, and the user mappings on {safe(mappings_of)} could not be dropped "
             "in it: connect as the owner of the foreign server, or rehearse with --like"
         )
+    await refuse_if_begun(source, runbook, safe(of.where))
     if data is not None:
         identifier = (await source.server()).system_identifier
         _refuse_without_room(of, identifier, Path(data), Path(tablespace or data))
@@ -61,8 +61,8 @@ def _refuse_without_room(of: Original, identifier: int | None, data: Path, where
         free = shutil.disk_usage(where).free
         if here == identifier and free < 2 * of.bytes:
             raise PlaceFailed(
-                f"two copies of {safe(of.where)} need {size_in_words(2 * of.bytes)}, and on its disk are {size_in_words(free)} "
-                f"free ({where}): a full disk would stop that server. Rehearse with --like"
+                f"two copies of {safe(of.where)} need {size_in_words(2 * of.bytes)}, and on its disk "
+                f"{size_in_words(free)} are free ({where}): a full disk would stop that server. Rehearse with --like"
             )
 
 

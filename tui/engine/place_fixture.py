@@ -1,62 +1,45 @@
 """A rehearsal on the runbook's own fixture."""
 
-from types import TracebackType
-from typing import Self
-
 from tui.postgres import clone
 from tui.postgres.embedded import INSTALL, Installation, installations, newest_installation
-from tui.postgres.session import Dsn
 from tui.runbook.model import Runbook
 
 from . import fixture
-from .place import Kind, PlaceFailed, Told, failing
-from .place_embedded import PRISTINE, Ground
+from .place import Kind, PlaceFailed, Told
+from .place_embedded import Embedded, Ground
 
 _DATABASE = "app"
 
 
-class Fixture:
+class Fixture(Embedded):
     """The fixture is loaded once; every fresh copy is one of that."""
 
     kind: Kind = "fixture"
     has_data = True
+    _beginning = "load the fixture"
 
     def __init__(self, runbook: Runbook, scale: float, major: int | None, told: Told) -> None:
+        super().__init__(told)
         self.where = "the fixture"
         self._runbook = runbook
         self._scale = scale
         self._major = major
-        self._told = told
-        self._ground: Ground | None = None
 
-    async def __aenter__(self) -> Self:
-        with failing("load the fixture"):
-            try:
-                # Before a server is started for it.
-                fixture.scripts(self._runbook.path)
-                installation = newest_installation() if self._major is None else _of(self._major)
-                self.where = f"the fixture, on an embedded PostgreSQL {installation.version}"
-                self._told(f"starts PostgreSQL {installation.version}")
-                ground = Ground(installation, superuser="postgres", database=_DATABASE, user="postgres", locks=256)
-                self._ground = await ground.__aenter__()
-                await self._load(ground)
-            except fixture.FixtureFailed as failure:
-                await self.__aexit__(None, None, None)
-                raise PlaceFailed(str(failure)) from None
-            except BaseException:
-                await self.__aexit__(None, None, None)
-                raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if (ground := self._ground) is not None:
-            self._ground = None
-            await ground.__aexit__(kind, error, trace)
+    async def _begin(self) -> None:
+        try:
+            # Before a server is started for it.
+            fixture.scripts(self._runbook.path)
+            installation = newest_installation() if self._major is None else _of(self._major)
+            self.where = f"the fixture, on an embedded PostgreSQL {installation.version}"
+            self._told(f"starts PostgreSQL {installation.version}")
+            ground = Ground(installation, superuser="postgres", database=_DATABASE, user="postgres", locks=256)
+            self._ground = await ground.__aenter__()
+            await self._load(ground)
+        except fixture.FixtureFailed as failure:
+            raise PlaceFailed(str(failure)) from None
 
     async def _load(self, ground: Ground) -> None:
-        await clone.empty(ground.admin, PRISTINE)
+        await clone.empty(ground.admin, ground.pristine)
         last = ""
 
         def progress(_done: int, _all: int, file: str) -> None:
@@ -65,14 +48,8 @@ class Fixture:
                 self._told(f"loads the fixture: {file}")
             last = file
 
-        await fixture.load(ground.dsn(), self._runbook.path, self._scale, progress)
+        await fixture.load(ground.dsn(ground.pristine), self._runbook.path, self._scale, progress)
         await ground.stands([], "postgres")
-
-    async def fresh(self) -> Dsn:
-        if self._ground is None:
-            raise PlaceFailed("there is no server for the fixture")
-        with failing("make a fresh copy of the fixture"):
-            return await self._ground.fresh(self._told)
 
 
 def _of(major: int) -> Installation:

@@ -3,11 +3,9 @@
 import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from tui.postgres import clone, dumped
-from tui.postgres.embedded import INSTALL, Installation, extensions, installations
+from tui.postgres.embedded import INSTALL, Installation, extensions, installations, server_user
 from tui.postgres.queries import load
 from tui.postgres.rows import safe
 from tui.postgres.session import Dsn, PgSession, StatementFailed
@@ -23,12 +21,11 @@ from .place import (
     Told,
     carried,
     carry_over,
-    failing,
     once,
     refuse_if_begun,
     roles,
 )
-from .place_embedded import PRISTINE, Ground
+from .place_embedded import Embedded, Ground
 from .pooler import pooled
 
 # We only look: a rehearsal must not wait for the application, nor write.
@@ -39,6 +36,7 @@ _LOADING = {
     "lock_timeout": "0",
     "statement_timeout": "0",
     "synchronous_commit": "off",
+    "role": "none",
 }
 _HEADER = re.compile(r"^-- Name: (.*); Type: ([A-Z ]+); Schema: (.*); Owner: .*$", re.MULTILINE)
 _OWNER = re.compile(r"ALTER .* OWNER TO [^;]+", re.DOTALL)
@@ -49,44 +47,27 @@ _NEVER = frozenset(["CREATE SUBSCRIPTION", "CREATE USER MAPPING"])
 _SHOWN = 5
 
 
-class Like:
+class Like(Embedded):
     """The schema is dumped and loaded once; every fresh copy is one of that, as the same role as over there."""
 
     kind: Kind = "like"
     has_data = False
+    _beginning = "bring the schema here"
 
     def __init__(self, dsn: Dsn, runbook: Runbook, major: int | None, told: Told) -> None:
+        super().__init__(once(told))
         self.where = "a schema"
         self._dsn = dsn
         self._runbook = runbook
         self._major = major
-        self._told = once(told)
-        self._ground: Ground | None = None
-
-    async def __aenter__(self) -> Self:
-        try:
-            with failing("bring the schema here"):
-                await self._begin()
-        except dumped.DumpFailed as failure:
-            await self.__aexit__(None, None, None)
-            raise PlaceFailed(f"could not dump the schema: {failure}") from None
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if (ground := self._ground) is not None:
-            self._ground = None
-            await ground.__aexit__(kind, error, trace)
 
     async def _begin(self) -> None:
         brought = await self._bring()
         of, installation = brought.of, brought.installation
         self.where = f"the schema of {safe(of.where)}, on an embedded PostgreSQL {installation.version}"
         self._told(f"starts PostgreSQL {installation.version}, and loads the schema")
+        if (runs_as := server_user()) is not None:
+            self._told(safe(f"the schema's own functions run here, with the rights of {runs_as}"))
         ground = Ground(
             installation, superuser=of.bootstrap, database=of.name, user=of.user, locks=max(256, brought.locks)
         )
@@ -98,6 +79,7 @@ class Like:
 
     async def _bring(self) -> "_Brought":
         """All that is needed of the original, to which no session of ours is left afterwards."""
+        self._dsn = await clone.pinned(self._dsn, application_name=NAME)
         async with AsyncExitStack() as there:
             source, watcher = [
                 await there.enter_async_context(
@@ -117,7 +99,10 @@ class Like:
             carrying = await carried(source, of.name, of.name, elsewhere=True)
             await self._tell_left_out(source)
             self._told(f"dumps the schema of {safe(of.where)}")
-            sql = await dumped.schema(self._dsn, installation.bin, watcher, self._told)
+            try:
+                sql = await dumped.schema(self._dsn, installation.bin, watcher, self._told)
+            except dumped.DumpFailed as failure:
+                raise PlaceFailed(f"could not dump the schema: {failure}") from None
         return _Brought(of, installation, int(locks.rows[0][0] or 0), made, carrying, sql)
 
     def _choose(self, of: Original, needed: list[str]) -> Installation:
@@ -158,17 +143,17 @@ class Like:
         if provider:
             locale |= {"locale_provider": provider, f"{provider}_locale": of.locale}
         try:
-            await clone.empty(ground.admin, PRISTINE, **locale)
+            await clone.empty(ground.admin, ground.pristine, **locale)
         except StatementFailed as failure:
             self._told(safe(f"text sorts by the locale C here: {failure.error.message}"))
-            await clone.empty(ground.admin, PRISTINE, encoding=of.encoding)
+            await clone.empty(ground.admin, ground.pristine, encoding=of.encoding)
 
     async def _load(self, ground: Ground, script: str) -> None:
         """Raises PlaceFailed when an object is left out."""
         refused: list[str] = []
         mappings = end = 0
         about = "the dump"
-        async with await PgSession.open(ground.dsn(), application_name=NAME, options=_LOADING) as inside:
+        async with await PgSession.open(ground.dsn(ground.pristine), application_name=NAME, options=_LOADING) as inside:
             for item in scan(script):
                 for header in _HEADER.finditer(script, end, item.start):
                     about = safe(f"{header[2].lower()} {header[3]}.{header[1]}".replace(" -.", " "))
@@ -198,10 +183,7 @@ class Like:
             )
 
     async def fresh(self) -> Dsn:
-        if self._ground is None:
-            raise PlaceFailed("there is no schema here yet")
-        with failing(f"make a fresh copy of {self.where}"):
-            dsn = await self._ground.fresh(self._told)
+        dsn = await super().fresh()
         options = self._dsn.get("options")
         return dsn.with_(options=options) if options else dsn
 

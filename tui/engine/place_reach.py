@@ -113,9 +113,9 @@ def _scripts(runbook: Runbook) -> Iterator[Script]:
         yield step.sql
         if step.rollback is not None:
             yield step.rollback
-    for each in (*runbook.rollbacks, *runbook.verifications, *runbook.checklist):
-        if each.sql is not None:
-            yield each.sql
+    yield from (rollback.sql for rollback in runbook.rollbacks)
+    yield from (verification.sql for verification in runbook.verifications)
+    yield from (item.sql for item in runbook.checklist if item.sql is not None)
 
 
 @dataclass(frozen=True, slots=True)

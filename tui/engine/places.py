@@ -9,7 +9,7 @@ from .place_fit import fit_to_copy, size_in_words
 from .place_fixture import Fixture
 from .place_like import Like
 
-__all__ = ["Place", "PlaceFailed", "Told", "fit_to_copy", "size_in_words", "on_clone", "on_fixture", "on_like", "sweep"]
+__all__ = ["Place", "PlaceFailed", "Told", "fit_to_copy", "on_clone", "on_fixture", "on_like", "size_in_words", "sweep"]
 
 
 def on_fixture(runbook: Runbook, *, scale: float = 1.0, major: int | None = None, told: Told) -> Place:

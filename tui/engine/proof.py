@@ -63,6 +63,7 @@ class TableSize:
     table: str
     bytes: int
     rows: int | None
+    index: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,6 @@ async def sizes(session: PgSession) -> tuple[TableSize, ...]:
     """Every relation of the user's by its size. Raises StatementFailed, ConnectionLost."""
     answer = await session.query(load("proof/sizes"))
     return tuple(
-        TableSize(safe(name or ""), int(size or 0), None if rows is None else int(rows))
-        for name, size, rows in answer.rows
+        TableSize(safe(name or ""), int(size or 0), None if rows is None else int(rows), index == "t")
+        for name, size, rows, index in answer.rows
     )

@@ -14,15 +14,6 @@ WITH roles AS (
     JOIN pg_catalog.pg_roles AS granted ON granted.oid = m.roleid
     JOIN roles AS member ON member.oid = m.member
     GROUP BY 1, 2
-), settings AS (
-    SELECT
-        coalesce(quote_ident(r.rolname), 'ALL') AS role,
-        split_part(c.config, '=', 1) AS name,
-        substr(c.config, strpos(c.config, '=') + 1) AS value
-    FROM pg_catalog.pg_db_role_setting AS s
-    LEFT JOIN roles AS r ON r.oid = s.setrole
-    CROSS JOIN LATERAL unnest(s.setconfig) AS c (config)
-    WHERE s.setdatabase = 0 AND (r.oid IS NOT NULL OR s.setrole = 0)
 )
 SELECT 1 AS pass, format('role %s', rolname) AS what, format('CREATE ROLE %I', rolname) AS statement, format('DROP ROLE %I', rolname) AS undo
 FROM roles WHERE oid <> 10
@@ -54,22 +45,4 @@ SELECT
     END,
     format('REVOKE %I FROM %I CASCADE', granted, member)
 FROM memberships
-UNION ALL
-SELECT
-    4,
-    format('the setting %s of role %s', name, role),
-    CASE WHEN NOT (
-        %(elsewhere)s::boolean
-        AND name IN ('session_preload_libraries', 'local_preload_libraries', 'default_tablespace', 'temp_tablespaces')
-    ) THEN
-        format('ALTER ROLE %s SET %I TO ', role, name) || CASE
-            WHEN name IN ('search_path', 'local_preload_libraries', 'session_preload_libraries', 'temp_tablespaces') THEN (
-                SELECT string_agg(quote_literal(coalesce(replace(m[1], '""', '"'), m[2])), ', ' ORDER BY at)
-                FROM regexp_matches(value, '"((?:[^"]|"")*)"|([^,[:space:]]+)', 'g') WITH ORDINALITY AS part (m, at)
-            )
-            ELSE quote_literal(value)
-        END
-    END,
-    format('ALTER ROLE %s RESET %I', role, name)
-FROM settings
 ORDER BY pass, what

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import pwd
 import shutil
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tui.postgres import embedded
+from tui.postgres import embedded, supervisor
 from tui.postgres.embedded import EmbeddedError, EmbeddedServer, installations, newest_installation
 
 OWNER = """
@@ -235,6 +237,69 @@ def test_as_root_an_unreachable_wheel_is_copied(tmp_path: Path, monkeypatch: pyt
             connection.execute("SELECT now()")
     assert modes == {path: path.lstat().st_mode for path in (hidden, *hidden.rglob("*"))}
     assert not server.directory.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as somebody else")
+def test_as_root_the_server_runs_as_nobody() -> None:
+    """Not as postgres, who is superuser of the machine's own servers by peer authentication."""
+    with EmbeddedServer() as server:
+        nobody = pwd.getpwnam("nobody").pw_uid
+        assert server.directory.stat().st_uid == nobody
+        assert Path(f"/proc/{server.pid}").stat().st_uid == nobody
+
+
+class TestSweep:
+    """What is left of a killed supervisor, in the hands of the server's user, who may have put anything there."""
+
+    @pytest.fixture
+    def left(self, tmp_path: Path) -> Path:
+        left = tmp_path / f"{supervisor.PREFIX}left"
+        (left / "data" / "base").mkdir(parents=True)
+        (left / "data" / "base" / "1").touch()
+        (left / "server.log").touch()
+        os.close(supervisor._own(left))
+        return left
+
+    def sweep(self, left: Path) -> None:
+        sweeping = threading.Thread(target=supervisor._sweep, args=(left.parent, os.geteuid()), daemon=True)
+        sweeping.start()
+        sweeping.join(10)
+        assert not sweeping.is_alive()
+
+    def test_all_of_it_goes(self, left: Path) -> None:
+        (left / "link").symlink_to(left.parent)
+        self.sweep(left)
+        assert list(left.parent.iterdir()) == []
+
+    def test_a_pipe_keeps_nobody(self, left: Path) -> None:
+        os.mkfifo(left / "data" / "postmaster.pid")
+        self.sweep(left)
+        assert not left.exists()
+
+    def test_a_pipe_for_a_mark_keeps_nobody(self, left: Path) -> None:
+        (left / supervisor.OWNED).unlink()
+        os.mkfifo(left / supervisor.OWNED)
+        self.sweep(left)
+        assert left.exists()
+
+    @pytest.mark.parametrize("replaced", ["left", "data"])
+    def test_what_is_put_in_its_place_meanwhile_stays(
+        self, left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: str
+    ) -> None:
+        precious = tmp_path / "precious"
+        (precious / "data").mkdir(parents=True)
+        (precious / "data" / "kept").touch()
+        (precious / supervisor.OWNED).touch()
+        target = left if replaced == "left" else left / "data"
+
+        def swap(*_: object) -> None:
+            target.rename(tmp_path / "away")
+            target.symlink_to(precious)
+
+        monkeypatch.setattr(supervisor, "_stop_orphan", swap)
+        self.sweep(left)
+        assert (precious / "data" / "kept").exists()
+        assert (precious / supervisor.OWNED).exists()
 
 
 def test_a_long_temporary_directory_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

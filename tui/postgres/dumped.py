@@ -11,7 +11,7 @@ from psycopg import conninfo
 
 from .queries import load
 from .rows import safe, without_passwords
-from .session import Dsn, PgSession
+from .session import SECRETS, Dsn, PgSession
 
 LOCK_WAIT: Final = 2.0
 """Seconds for which the dump waits for a lock before it gives up and tries again."""
@@ -110,9 +110,9 @@ def _apart(dsn: Dsn) -> tuple[str, dict[str, str]]:
     """What may stand in a list of processes, and the password as libpq reads it from the environment."""
     parameters = conninfo.conninfo_to_dict(dsn.reveal())
     password = parameters.pop("password", None)
-    if "sslpassword" in parameters:
+    if secret := sorted(SECRETS & parameters.keys()):
         raise DumpFailed(
-            "pg_dump can be given an sslpassword only where every process sees it: name a service instead "
+            f"pg_dump can be given {' and '.join(secret)} only where every process sees it: name a service instead "
             "(service=…), whose file holds it"
         )
     return conninfo.make_conninfo("", **parameters), {"PGPASSWORD": str(password)} if password else {}

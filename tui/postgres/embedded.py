@@ -8,6 +8,8 @@ in one directory of mode 0700, there is no TCP, and whoever reaches the socket i
 import asyncio
 import importlib.util
 import json
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -110,6 +112,16 @@ def _look_at(directory: Path, source: Literal["wheel", "system"]) -> Installatio
         return None
     match = re.search(r"\(PostgreSQL\) ((\d+)\S*)", said.stdout)
     return Installation(int(match[2]), match[1], directory, source) if match else None
+
+
+def server_user() -> str | None:
+    """As whom a server of ours runs, where that is ourselves; None where we are root, and it runs as nobody."""
+    if (uid := os.geteuid()) == 0:
+        return None
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 class EmbeddedServer:

@@ -19,6 +19,8 @@ from .rows import PgError, safe
 # What psycopg warns of reaches us as exceptions; without a handler it would be written over the screen.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
+SECRETS = frozenset(["oauth_client_secret", "password", "scram_client_key", "scram_server_key", "sslpassword"])
+"""The parameters that let in whoever knows them, by fe-connect.c of libpq 18: never shown, nor on a command line."""
 CONNECT_TIMEOUT = 10
 """Seconds until a server that does not answer is given up, where the DSN and PGCONNECT_TIMEOUT say nothing."""
 # A server whose machine vanished is noticed within 15 s, also while we wait for its answer; unless the DSN says else.
@@ -49,7 +51,7 @@ class StatementFailed(Exception):
 
 
 class Dsn:
-    """Connection parameters as psql takes them (URI or key=value), which never show their password.
+    """Connection parameters as psql takes them (URI or key=value), which never show what is SECRETS of them.
 
     Raises CannotConnect when the text is no DSN.
     """
@@ -73,11 +75,11 @@ class Dsn:
         return conninfo.make_conninfo("", **self._parameters)
 
     def get(self, name: str) -> str | None:
-        """One parameter, never the password."""
-        return None if name in ("password", "sslpassword") else self._parameters.get(name)
+        """One parameter, never a secret one."""
+        return None if name in SECRETS else self._parameters.get(name)
 
     def __str__(self) -> str:
-        hidden = {k: ("***" if k in ("password", "sslpassword") else v) for k, v in self._parameters.items()}
+        hidden = {k: ("***" if k in SECRETS else v) for k, v in self._parameters.items()}
         return conninfo.make_conninfo("", **hidden)
 
     def __repr__(self) -> str:

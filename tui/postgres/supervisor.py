@@ -18,6 +18,7 @@ import pwd
 import select
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -73,7 +74,7 @@ class Server:
         self.directory = _private_directory(for_another_user=self._user is not None)
         self._owned = None if keep else _own(self.directory)
         self._data = self.directory / "data"
-        self._log: BinaryIO = (self.directory / "server.log").open("xb", buffering=0)
+        self._log: BinaryIO = (self.directory / "server.log").open("x+b", buffering=0)
         try:
             self._create(wheel, settings)
         except BaseException:
@@ -120,9 +121,9 @@ class Server:
                 if self._ready(self._postmaster.pid):
                     return self._postmaster.pid
                 time.sleep(0.01)
-            with Path(self._log.name).open(errors="replace") as log:
-                log.seek(before)
-                said = log.read()[-2000:].strip()
+            # By what is open already: at its name the server's user may have laid anything.
+            length = os.fstat(self._log.fileno()).st_size - before
+            said = os.pread(self._log.fileno(), length, before).decode(errors="replace")[-2000:].strip()
             # After kill -9 of the postmaster its backends hold the shared memory for a moment.
             if self._postmaster.poll() is None or "is still in use" not in said or time.monotonic() > deadline:
                 self.halt("immediate")
@@ -157,7 +158,7 @@ class Server:
     def _ready(self, pid: int) -> bool:
         # The postmaster's own sign, which pg_ctl waits for too: line 1 is its pid, line 8 its status.
         try:
-            lines = (self._data / "postmaster.pid").read_text().splitlines()
+            lines = _read(self._data / "postmaster.pid").splitlines()
         except (OSError, UnicodeDecodeError):
             return False
         return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
@@ -215,10 +216,10 @@ def _server_user() -> pwd.struct_passwd | None:
     """The user to run the server as when we are root, which PostgreSQL refuses; else None: ourselves."""
     if os.geteuid() != 0:
         return None
-    for name in ("postgres", "_postgres", "nobody"):
-        with suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise Failure("PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it as")
+    # Never postgres: what a dump brings along must not run as the one who is superuser of the machine's own servers.
+    with suppress(KeyError):
+        return pwd.getpwnam("nobody")
+    raise Failure("PostgreSQL refuses to run as root, and there is no user nobody to run it as")
 
 
 def _parents() -> tuple[Path, ...]:
@@ -243,38 +244,65 @@ def _own(directory: Path) -> int:
     return mark
 
 
+def _read(path: str | Path, directory: int | None = None) -> str:
+    """The text of a small file in somebody else's hands: no link is followed, and nothing but a file is opened."""
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(f"{path} is not a file")
+        return os.read(file, 65536).decode()
+    finally:
+        os.close(file)
+
+
 def _sweep(parent: Path, uid: int) -> None:
     """Stops and removes the servers below ``parent`` that have lost their owner, of this user alone."""
-    for directory in parent.glob(f"{PREFIX}*"):
+    for path in parent.glob(f"{PREFIX}*"):
         # No mark (a kept server, somebody else's directory), another user's mark, a living owner: not ours to touch.
         with suppress(OSError):
-            if directory.is_symlink() or directory.stat().st_uid != uid:
-                continue
-            mark = os.open(directory / OWNED, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+            # Opened once, and never named again: its user may put something else in its place meanwhile.
+            directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                if os.fstat(mark).st_uid == os.geteuid():
-                    fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    _remove(directory, uid)
+                if os.fstat(directory).st_uid == uid:
+                    _sweep_one(path, directory, uid)
             finally:
-                os.close(mark)
+                os.close(directory)
 
 
-def _remove(directory: Path, uid: int) -> None:
+def _sweep_one(path: Path, directory: int, uid: int) -> None:
+    mark = os.open(OWNED, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    try:
+        found = os.fstat(mark)
+        if found.st_uid == os.geteuid() and stat.S_ISREG(found.st_mode):
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(path, directory, uid)
+    finally:
+        os.close(mark)
+
+
+def _remove(path: Path, directory: int, uid: int) -> None:
     # Where there is no ps, the server itself ends within a minute, when it finds its directory gone.
     with suppress(OSError, ValueError):
-        _stop_orphan(directory / "data", uid)
-    for path in directory.iterdir():
+        _stop_orphan(path / "data", directory, uid)
+    for name in os.listdir(directory):
         # The mark goes last: whoever comes after a sweep that was interrupted still knows the directory as ours.
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name != OWNED:
-            path.unlink()
-    shutil.rmtree(directory, ignore_errors=True)
+        if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, ignore_errors=True, dir_fd=directory)
+        elif name != OWNED:
+            os.unlink(name, dir_fd=directory)
+    if os.listdir(directory) == [OWNED]:
+        os.unlink(OWNED, dir_fd=directory)
+        # An empty directory at most, whatever lies there now.
+        path.rmdir()
 
 
-def _stop_orphan(data: Path, uid: int) -> None:
+def _stop_orphan(data: Path, directory: int, uid: int) -> None:
     """Stops the postmaster that a killed supervisor left on this data directory, if it is there and really that one."""
-    pid = (data / "postmaster.pid").read_text().split("\n", 1)[0]
+    opened = os.open("data", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        pid = _read("postmaster.pid", opened).split("\n", 1)[0]
+    finally:
+        os.close(opened)
     ask = ["ps", "-ww", "-o", "uid=,args=", "-p", str(int(pid))]
     for number in (signal.SIGQUIT, signal.SIGKILL):
         deadline = time.monotonic() + HALT_SECONDS / 2

@@ -14,7 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from tui.engine import events as e
 from tui.engine import proofs
 from tui.engine.lock_words import mode_in_words
-from tui.engine.places import fit_to_copy, size_in_words
+from tui.engine.places import PlaceFailed, fit_to_copy, size_in_words
 from tui.engine.plan import target_of
 from tui.engine.proof import Difference, Rehearsal
 from tui.engine.rehearsal import NAME, Rehearsing
@@ -106,20 +106,31 @@ async def _rehearse(
                     to = f"after {way.to}" if way.to else "the start"
                     tell(f"from after {way.after} back to {to}: {way.verdict}", None, None)
 
-        async with ground:
-            found = await Rehearsing(runbook, ground, heard).go()
-            where = ground.where
-    if as_json:
-        click.echo(json.dumps(as_object(found)))
-    else:
-        for line in in_words(runbook, found, where):
-            click.echo(safe(line))
+        found: Rehearsal | None = None
+        try:
+            async with ground:
+                found = await Rehearsing(runbook, ground, heard).go()
+        except PlaceFailed:
+            # What it could not take back is an error; what it found is told all the same, and not kept.
+            if found is not None:
+                _report(runbook, found, ground.where, as_json)
+            raise
+    assert found is not None
+    _report(runbook, found, ground.where, as_json)
     try:
         await asyncio.to_thread(proofs.keep, found)
     except OSError as error:
         click.echo(f"lockstep: the console will not know of it: {error.filename}: {error.strerror}", err=True)
         return 1
     return 0 if found.ok else 1
+
+
+def _report(runbook: "Runbook", found: Rehearsal, where: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(as_object(found)))
+        return
+    for line in in_words(runbook, found, where):
+        click.echo(safe(line))
 
 
 @contextlib.contextmanager

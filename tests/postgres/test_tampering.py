@@ -115,6 +115,7 @@ def test_a_ledger_that_is_not_ours_to_write_is_told_at_the_opening(
     theirs = database.replace("postgres@", "stranger@")
     try:
         assert cli.run(["run", str(book), "-d", theirs, "--yes"]) == 3
-        assert "GRANT SELECT, INSERT ON lockstep.act, lockstep.event TO stranger" in capfd.readouterr().err
+        granted = "GRANT SELECT, INSERT ON lockstep.act, lockstep.event, lockstep.fingerprint TO stranger"
+        assert granted in capfd.readouterr().err
     finally:
         execute(database, "DROP ROLE stranger")

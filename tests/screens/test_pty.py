@@ -144,7 +144,7 @@ def test_from_demo_to_rolled_back_on_a_small_screen(here: Place) -> None:
         console.see("enter Run 006", timeout=60)
 
         console.act_to_see("R", "Roll back to before 004?", "1. 005 Back from", "2. 004 Back from")
-        console.see("verify: schema identical to the one at", "9 checks", "untested", "users.avatar_url:")
+        console.see("verify: schema identical to the one at", "9 checks", "untested", "users.avatar_url (")
         console.answer("Roll back to before 004?", "enter")
         console.live(1)
         assert "RollbackPlanned" not in deeds()

@@ -22,7 +22,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "locks": {"pid": 1},
     "relations": {"oids": [1259]},
     "objects": {"classes": [2615], "objects": [2200]},
-    "held": {"names": ["users", "dev.\"Users\""]},
+    "held": {"names": ["users", 'dev."Users"']},
 }
 NAMES = sorted({path.stem.partition("@")[0] for path in (sql_root() / "monitor").glob("*.sql")})
 

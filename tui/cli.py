@@ -279,7 +279,7 @@ def verify(runbook: str, dsn: str, operator: str | None, as_json: bool) -> int:
     from tui.engine.work import GateClosed
 
     async def act(run: "Run") -> int:
-        if not run.state.due:
+        if not run.state.due and not run.state.uncompared:
             raise GateClosed(NextAct("run_verifications", gates=("no step is applied, so there is nothing to verify",)))
         await run.verify()
         return run.state.exit_code

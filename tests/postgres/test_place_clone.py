@@ -160,6 +160,9 @@ class TestRefused:
     async def test_while_somebody_is_connected(self, filled: str, book: Runbook) -> None:
         async with session(filled, name="billing\x1b[2J") as application:
             pid = application.info.backend_pid
+            idle = f"SELECT state = 'idle' FROM pg_stat_activity WHERE pid = {pid}"
+            await application.execute("SELECT 1")
+            await until_true(filled.replace(name_of(filled), "postgres"), idle)
             with pytest.raises(PlaceFailed) as caught:
                 await on_clone(Dsn(filled), book, told=lambda _: None).__aenter__()
             said = str(caught.value)

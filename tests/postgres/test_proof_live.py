@@ -318,7 +318,9 @@ async def test_a_way_back_that_was_not_compared_is_not_finished(tmp_path: Path, 
         assert live.state.uncompared
         assert live.state.exit_code == 1
         assert live.state.next_act().kind == "run_verifications"
-        await live.run.go_on()
+    async with opened(root, database) as live:
+        # Asked for by itself, or by going on.
+        await live.run.verify()
         assert [found.words for found in live.last(e.FingerprintCompared).differences]
         assert live.state.next_act().kind == "finished"
         assert live.state.exit_code == 1

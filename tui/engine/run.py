@@ -370,6 +370,8 @@ class Run:
         """Runs these verifications, or all whose moment has come. Raises Busy."""
         async with self._held.turn():
             await self._work.verify(*(ids or tuple(v.plan.id for v in self.state.due)))
+            if not ids and self.state.uncompared:
+                await self._work.compare()
 
     # Going back
 

@@ -105,7 +105,12 @@ async def sweep(session: PgSession) -> tuple[list[str], list[tuple[str, str]]]:
     """
     marks: dict[str, object] = {"space": SPACE, "mark": _MARK, "limit": _MAKING}
     gone, stay = [], []
-    for (name,) in (await session.query(load("rehearsal/orphans"), marks)).rows:
+    for _ in range(round(_GOING_FOR / _GOING_EVERY)):
+        orphans = (await session.query(load("rehearsal/orphans"), marks)).rows
+        if not any(going == "t" for _, going in orphans):
+            break
+        await asyncio.sleep(_GOING_EVERY)
+    for name, _ in orphans:
         # Somebody may have gone in meanwhile, or another rehearsal sweeps as well.
         try:
             await _drop(session, name or "", force=False)

@@ -191,7 +191,6 @@ async def _misfits(runbook: "Runbook", dsn: str) -> list[str]:
 @click.option("--server", type=int, metavar="MAJOR", help="The embedded server's PostgreSQL; without it the newest.")
 @click.option("--scale", default=1.0, type=click.FloatRange(0.001, 100), help="Size of the fixture's data.")
 @_production
-@_yes
 @_json
 def rehearse(
     runbook: str,
@@ -202,7 +201,6 @@ def rehearse(
     server: int | None,
     scale: float,
     production: bool,
-    yes: bool,
     as_json: bool,
 ) -> int:
     """Try every step and every way back on a throwaway database, and compare what is there with what was."""
@@ -216,7 +214,7 @@ def rehearse(
         raise click.UsageError("-d with --clone rehearses on a copy of that database, --like DSN on its schema alone")
     loaded = _load(runbook)
     if clone:
-        there = asyncio.run(it.agreed(loaded, Dsn(dsn), production, yes))
+        there = asyncio.run(it.agreed(loaded, Dsn(dsn), production))
         return it.run(loaded, lambda told: places.on_clone(there, loaded, told=told), as_json=as_json)
     if like is not None:
         return it.run(loaded, lambda told: places.on_like(Dsn(like), loaded, major=server, told=told), as_json=as_json)

@@ -36,13 +36,13 @@ _SIGNS = {"lost": "-", "changed": "~", "added": "+", "order": "~"}
 def run(runbook: "Runbook", place: "Callable[[Callable[[str], None]], Place]", *, as_json: bool) -> int:
     """Rehearses and tells; 0 when all is proven. ``place`` is given where to tell what it does.
 
-    Raises PlaceFailed, RehearsalStopped, CannotConnect, ConnectionLost.
+    Raises PlaceFailed, CannotConnect, ConnectionLost.
     """
     return asyncio.run(_run(runbook, place, as_json))
 
 
-async def agreed(runbook: "Runbook", dsn: Dsn, production: bool, yes: bool) -> Dsn:
-    """Asks whether the database may be copied; production wants its name typed, ``yes`` answers for any other.
+async def agreed(runbook: "Runbook", dsn: Dsn, production: bool) -> Dsn:
+    """Tells what a copy takes; production wants its name typed before it is copied.
 
     Gives the very server that was looked at. Raises click.UsageError where nobody agrees, PlaceFailed where it cannot
     be copied, CannotConnect, ConnectionLost, StatementFailed.
@@ -51,16 +51,14 @@ async def agreed(runbook: "Runbook", dsn: Dsn, production: bool, yes: bool) -> D
     async with await PgSession.open(dsn, application_name=NAME) as session:
         target = target_of(runbook, await session.server(), asked=production)
         size = size_in_words((await fit_to_copy(session, runbook)).bytes)
-    question = (
-        f"make a copy of {target.database} on {target.host}:{target.port} on that server and rehearse there? It needs "
-        f"twice {size} on its disk; a full disk stops that server. Every new connection to {target.database} waits "
-        "while it is copied."
+    takes = (
+        f"a copy of {target.database} on {target.host}:{target.port} needs twice {size} on that server's disk, and a "
+        f"full disk stops it; every new connection to {target.database} waits while it is copied"
     )
-    if target.production:
-        if await ask(f"PRODUCTION: {question} Type the database's name: ") != target.database:
-            raise click.UsageError("that is not the database's name; nothing was done")
-    elif not yes and (await ask(f"{question} [y/N]: ")).lower() not in ("y", "yes"):
-        raise click.UsageError("nothing was done")
+    if not target.production:
+        click.echo(safe(takes), err=True)
+    elif await ask(f"PRODUCTION: {takes}. Type the database's name: ") != target.database:
+        raise click.UsageError("that is not the database's name; nothing was done")
     return dsn
 
 

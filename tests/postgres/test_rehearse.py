@@ -170,7 +170,7 @@ def users(database: str) -> str:
 
 def test_a_clone_is_rehearsed_on_and_gone_afterwards(tmp_path: Path, users: str) -> None:
     book = str(write(tmp_path / "small", SMALL, SMALL_BACK))
-    done = rehearse(book, "-d", users, "--clone", "--yes")
+    done = rehearse(book, "-d", users, "--clone")
     assert done.returncode == 0, done.stderr
     assert "rehearsed on a clone of test_" in done.stdout
     assert done.stdout.endswith("all proven\n")
@@ -184,9 +184,9 @@ def test_a_clone_is_rehearsed_on_and_gone_afterwards(tmp_path: Path, users: str)
 
 def test_a_copy_of_production_wants_its_name_typed(tmp_path: Path, users: str) -> None:
     book = str(write(tmp_path / "small", SMALL, SMALL_BACK, head="production = true"))
-    refused = rehearse(book, "-d", users, "--clone", "--yes")
+    refused = rehearse(book, "-d", users, "--clone")
     assert refused.returncode == 2
-    assert "PRODUCTION: make a copy of test_" in refused.stderr
+    assert "PRODUCTION: a copy of test_" in refused.stderr
     assert "that is not the database's name; nothing was done" in refused.stderr
     wrong = rehearse(book, "-d", users, "--clone", stdin="yes\n")
     assert wrong.returncode == 2
@@ -195,17 +195,13 @@ def test_a_copy_of_production_wants_its_name_typed(tmp_path: Path, users: str) -
     assert typed.returncode == 0, typed.stderr
 
 
-def test_a_copy_of_any_database_is_asked_for(tmp_path: Path, users: str) -> None:
-    book = str(write(tmp_path / "small", SMALL, SMALL_BACK))
-    for answer in ("", "n\n"):
-        refused = rehearse(book, "-d", users, "--clone", stdin=answer)
-        assert refused.returncode == 2
-        assert "It needs twice " in refused.stderr
-        assert "a full disk stops that server. Every new connection to test_" in refused.stderr
-        assert "waits while it is copied. [y/N]" in refused.stderr
-        assert "nothing was done" in refused.stderr
-    agreed = rehearse(book, "-d", users, "--clone", stdin="y\n")
-    assert agreed.returncode == 0, agreed.stderr
+def test_what_a_copy_takes_is_told_before_it_is_made(tmp_path: Path, users: str) -> None:
+    done = rehearse(str(write(tmp_path / "small", SMALL, SMALL_BACK)), "-d", users, "--clone")
+    assert done.returncode == 0, done.stderr
+    told, _, later = done.stderr.partition("copies test_")
+    assert later
+    assert "needs twice " in told
+    assert "a full disk stops it; every new connection to test_" in told
 
 
 def test_what_reaches_outside_of_a_copy_is_refused_before_it_is_asked_for(tmp_path: Path, users: str) -> None:
@@ -232,7 +228,7 @@ def test_a_schema_is_rehearsed_on_elsewhere(tmp_path: Path, users: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_a_clone_outlives_no_end_of_its_rehearsal(number: signal.Signals, tmp_path: Path, users: str) -> None:
     book = str(write(tmp_path / "slow", {"1": "SELECT pg_sleep(60);"}, {"1": "SELECT 1;"}))
-    command = [sys.executable, "-m", "tui", "rehearse", book, "-d", users, "--clone", "--yes", "--json"]
+    command = [sys.executable, "-m", "tui", "rehearse", book, "-d", users, "--clone", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -243,7 +239,7 @@ def test_a_clone_outlives_no_end_of_its_rehearsal(number: signal.Signals, tmp_pa
         code = process.wait(30)
     if number is signal.SIGKILL:
         # Nobody was left to take it away: the next rehearsal on this server does.
-        after = rehearse(str(write(tmp_path / "small", SMALL, SMALL_BACK)), "-d", users, "--clone", "--yes")
+        after = rehearse(str(write(tmp_path / "small", SMALL, SMALL_BACK)), "-d", users, "--clone")
         assert after.returncode == 0, after.stderr
     else:
         assert code == 128 + number

@@ -227,7 +227,7 @@ def rehearse(
 @click.option("--tick", "ticks", multiple=True, metavar="ID", help="Tick this checklist item; may be repeated.")
 @click.option("--tick-all", is_flag=True, help="Tick every human item that gates a step; run every command.")
 @click.option("--to", metavar="STEP", help="Stop when this step is applied and verified.")
-@click.option("--reason", metavar="TEXT", help="Go on although files changed, or it gets late; recorded.")
+@click.option("--reason", metavar="TEXT", help="Go on past changed files, late, or past the way back; recorded.")
 @_operator
 @_production
 @_yes
@@ -252,16 +252,23 @@ def run_(
 
     async def act(run: "Run") -> int:
         from tui.engine import unattended
+        from tui.engine.later import waiting, waits_in_words
         from tui.headless import agreed
 
-        pending = [s.plan.id for s in run.state.steps if s.plan.id not in run.state.applied]
+        order = [s.plan.id for s in run.state.steps]
+        stop = waiting(run.state)
+        ahead = order if stop is None else order[: order.index(stop.plan.id)]
+        pending = [step for step in ahead if step not in run.state.applied]
         repair = [sql for s in run.state.steps for sql in s.repair]
         first = f"repair by {'; '.join(repair)}, then " if repair else ""
         await agreed(run, f"{first}run {', '.join(pending)}" if pending else "verify again", yes)
         if reason is not None:
             await unattended.accept_changes(run, reason)
         await unattended.tick(run, ticks, tick_all)
-        return await unattended.run_to(run, to, late=reason)
+        code = await unattended.run_to(run, to, reason=reason)
+        if (step := waiting(run.state)) is not None:
+            click.echo(f"{step.plan.id} waits: {waits_in_words(run.state.steps, step)}", err=True)
+        return code
 
     return _unattended(loaded, dsn, operator, production, as_json, act)
 
@@ -359,6 +366,7 @@ def status(runbook: str, dsn: str, as_json: bool) -> int:
 
 def _print_status(state: "RunState", name: str) -> None:
     from tui.engine.changes import words
+    from tui.engine.later import waits_in_words
     from tui.engine.state import StepStatus
     from tui.postgres.rows import safe
 
@@ -371,6 +379,8 @@ def _print_status(state: "RunState", name: str) -> None:
     for step in state.steps:
         when = f"  {step.at:%Y-%m-%d %H:%M:%S} UTC by {step.operator}" if step.at and step.operator else ""
         word = step.status.value.replace("_", " ")
+        if step.status is StepStatus.PENDING and step.plan.not_before is not None:
+            word += f", {waits_in_words(state.steps, step)}"
         click.echo(f"{signs.get(step.status, '○')} {step.plan.id} {step.plan.title}: {word}{when}")
         if step.message:
             click.echo(safe(f"    {step.message}"))

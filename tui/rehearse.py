@@ -162,7 +162,9 @@ def in_words(runbook: "Runbook", found: Rehearsal, where: str) -> Iterator[str]:
     for proof in found.steps:
         forward = f"forward {proof.forward_seconds:.1f} s" if proof.forward_seconds is not None else proof.state
         back = f"back {proof.rollback_seconds:.1f} s" if proof.rollback_seconds is not None else ""
-        verdict = proof.rollback if proof.state == "applied" else "not tried"
+        verdict: str = proof.rollback if proof.state == "applied" else "not tried"
+        if proof.state == "applied" and runbook.step(proof.step).point_of_no_return:
+            verdict = "no way back, as it says itself"
         title = set_cell_size(runbook.step(proof.step).title, titles)
         yield f"  {proof.step:<{ids}}  {title}   {forward:<16}   {back:<12}   {verdict}"
         if proof.state == "failed":

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .later import ended_by
 from .proof import Measure, StepProof, WayBack
 from .state import RunState
 
@@ -33,10 +34,10 @@ class Deadline:
 
 
 def deadline(state: RunState, after: str | None = None) -> Deadline | None:
-    """From here, or once ``after`` is applied. None where nothing is there to take back or no window is open."""
+    """From here, or once ``after`` is applied. None where nothing can be taken back or no window is open."""
     ends = state.window_ends_at
     last = after or _last(state)
-    if ends is None or last is None:
+    if ends is None or last is None or ended_by(state) is not None:
         return None
     if state.proof is None:
         return Deadline(last, unknown="never rehearsed")
@@ -59,7 +60,7 @@ def crossing(state: RunState, step: str, now: datetime) -> str:
     if proof is None or proof.forward_seconds is None:
         return ""
     limit, closes = deadline(state, step), state.window_ends_at
-    if limit is None or closes is None:
+    if limit is None or state.step(step).plan.point_of_no_return or closes is None:
         return ""
     ends = now + timedelta(seconds=proof.forward_seconds * (scale(state, step) or 1.0))
     if limit.at is None:

@@ -42,7 +42,10 @@ class PlannedItem:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step as the run began. ``expected`` (shortest, longest) in seconds; ``untested`` names what is missing."""
+    """A step as the run began. ``expected`` (shortest, longest) in seconds; ``untested`` names what is missing.
+
+    ``not_before``: so many seconds after the step before it was applied.
+    """
 
     id: str
     title: str
@@ -53,6 +56,8 @@ class PlannedStep:
     lock_retries: int
     max_blocked_sessions: int
     max_blocked_for: float
+    point_of_no_return: bool = False
+    not_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

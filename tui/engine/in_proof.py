@@ -8,9 +8,6 @@ from . import events as e
 if TYPE_CHECKING:
     from .state import RunState
 
-KEPT = "fingerprint"
-"""The gate of a first step before which the database could not be kept as it is."""
-
 
 def proved(state: "RunState", event: e.Event) -> "RunState":
     """The state after this event, if it is one of these."""
@@ -31,12 +28,3 @@ def proved(state: "RunState", event: e.Event) -> "RunState":
             return replace(state, made=(*state.made, event))
         case _:
             return state
-
-
-def unkept(state: "RunState") -> str:
-    """Why the first step should not begin: after it nobody could tell any more how it was. Empty where it may."""
-    if state.before is None or not state.before.error or state.present:
-        return ""
-    if any(KEPT in override.open for override in state.overrides):
-        return ""
-    return f"how the database is now could not be kept, to compare with after a way back: {state.before.error}"

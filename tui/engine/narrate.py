@@ -10,7 +10,7 @@ from .lock_words import duration
 from .proof import Rehearsal
 from .state import RunState, StepState, StepStatus
 
-Badge = Literal["proven", "schema", "lossy", "failed", "untested", "stale"]
+Badge = Literal["proven", "schema", "lossy", "failed", "untested", "stale", "one-way"]
 _PLACES = {"fixture": "fixture", "clone": "clone", "like": "schema alone"}
 
 
@@ -98,6 +98,8 @@ def badge(state: RunState, step: StepState) -> Badge:
         return "stale"
     if proof.state == "failed" or proof.rollback == "failed" or proof.red:
         return "failed"
+    if proof.state == "applied" and step.plan.point_of_no_return:
+        return "one-way"
     if proof.state == "pending" or proof.rollback == "missing":
         return "untested"
     if proof.rollback == "lossy":

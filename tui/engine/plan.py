@@ -62,6 +62,8 @@ def opening(runbook: Runbook, run: str, target: e.Target, operator: str, client:
                 step.safety.lock_retries,
                 step.safety.max_blocked_sessions,
                 step.safety.max_blocked_for,
+                step.point_of_no_return,
+                step.not_before,
             )
             for step in runbook.steps
         ),

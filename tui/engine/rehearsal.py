@@ -45,7 +45,9 @@ class Rehearsing:
     """One rehearsal. ``heard`` is called at each event of the runs that it makes, and at its own."""
 
     def __init__(self, runbook: Runbook, place: Place, heard: Heard) -> None:
-        self._runbook = runbook
+        # On a throwaway nobody waits two weeks.
+        steps = tuple(replace(step, not_before=step.not_before and 0.0) for step in runbook.steps)
+        self._runbook = replace(runbook, steps=steps)
         self._place = place
         self._heard = heard
         self._tried = Tried(runbook)
@@ -81,6 +83,7 @@ class Rehearsing:
         with suppress(_Unsteady):
             await self._try_all()
         proofs = tuple(self._proof(number) for number in range(1, len(self._runbook.steps) + 1))
+        ends = {step.id for step in self._runbook.steps if step.point_of_no_return}
         named = {name for proof in proofs for measure in proof.statements for name in measure.relations}
         found = Rehearsal(
             e.now(),
@@ -91,7 +94,7 @@ class Rehearsing:
             tuple(self._ways),
             tuple(table for name, table in sorted(self._tables.items()) if name in named),
             tuple(self._limits),
-            all(p.state == "applied" and p.rollback == "proven" and not p.red for p in proofs)
+            all(p.state == "applied" and (p.rollback == "proven" or p.step in ends) and not p.red for p in proofs)
             and all(w.verdict == "proven" for w in self._ways if w.to is None)
             and not any(way.again for way in self._ways),
         )
@@ -102,11 +105,20 @@ class Rehearsing:
     async def _try_all(self) -> None:
         last = len(self._runbook.steps)
         for number in range(1, last + 1):
-            if not await self._forward(number) or not await self._back_by_its_own(number):
+            if not await self._forward(number):
                 return
-            await self._back_whole(number)
+            if self._runbook.steps[number - 1].point_of_no_return:
+                continue
+            if not await self._back_by_its_own(number):
+                return
+            if not self._ended(number):
+                await self._back_whole(number)
         if self._since is not None:
             await self._forward(last)
+
+    def _ended(self, number: int) -> bool:
+        """Nothing leads back to the start from there."""
+        return any(step.point_of_no_return for step in self._runbook.steps[:number])
 
     # Forward
 
@@ -335,6 +347,8 @@ class Rehearsing:
         step, before = steps[number - 1].id, steps[number - 2].id if number > 1 else None
         by_ends = {(way.after, way.to): way for way in self._ways}
         own, whole = by_ends.get((step, before)), by_ends.get((step, None))
+        if self._ended(number):
+            return [own] if own is not None else []
         if own is None or whole is None or own.verdict == "missing" or number == 1:
             return [whole] if whole is not None else []
         shared = {rollback.id for rollback in self._runbook.rollbacks if step in rollback.undoes}

@@ -111,6 +111,8 @@ def _way_back(runbook: Runbook, state: RunState, undo: list[str]) -> RollbackScr
         best = max(shared, key=lambda r: len(r.undoes))
         undone = tuple(step for step in reversed(undo) if step in best.undoes)
         return RollbackScript(best.id, best.title, undone, best.sql, True, stands.repair)
+    if step.point_of_no_return:
+        raise RollbackImpossible(f"{last} was a point of no return: it and what was before it stay")
     if step.rollback is None:
         raise RollbackImpossible(f"{last} has no rollback of its own, and no shared one fits what is applied")
     title = f"Back from {step.title}"

@@ -17,8 +17,8 @@ from .connections import Connections, OtherOperator, WrongTarget
 from .deadline import crossing
 from .fit import misfits
 from .forecast import foreseen
+from .gates import KEPT, LATE
 from .grip import Grip
-from .in_proof import KEPT
 from .operator import SignalPreview
 from .plan import opening, target_of
 from .proof import Loss
@@ -350,7 +350,7 @@ class Run:
         """A step that would cross the moment by which going back still fits is asked about first."""
         back = self.state.rollback.at if self.state.rollback is not None else None
         since = [one for one in self.state.overrides if back is None or one.at > back]
-        agreed = any(f"late:{step}" in override.open for override in since)
+        agreed = any(f"{LATE}{step}" in override.open for override in since)
         words = crossing(self.state, step, e.now())
         if words and not agreed:
             await self.record(e.DeadlineCrossed(e.now(), step, words))

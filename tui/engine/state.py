@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from . import events as e
-from .changes import words as changed_words
+from .gates import LATE, gated
 from .in_hand import moved
-from .in_proof import KEPT, proved, unkept
+from .in_proof import proved
+from .later import another_night, next_step, tonight
 from .standing import BatchState as BatchState
 from .standing import ItemState as ItemState
 from .standing import NextAct as NextAct
@@ -114,9 +115,12 @@ class RunState:
 
     @property
     def due(self) -> tuple[VerificationState, ...]:
-        """The verifications whose moment has come: their step is applied, or all are, or all is taken back."""
-        applied = set(self.applied)
-        complete = bool(self.steps) and len(applied) == len(self.steps)
+        """The verifications whose moment has come: their step is applied, or all is taken back, or this night is done.
+
+        What is verified at the end is what stands until a step whose time comes later changes it.
+        """
+        applied = self.applied
+        complete = bool(self.steps) and applied == tuple(s.plan.id for s in tonight(self.steps))
         return tuple(
             v
             for v in self.verifications
@@ -160,7 +164,7 @@ class RunState:
             return NextAct("resolve")
         left = next((s for s in self.steps if s.repair), None)
         if left is not None:
-            return self._gated(NextAct("repair", left.plan.id), [], [])
+            return gated(self, NextAct("repair", left.plan.id))
         if self.rolled_back:
             due = self.due
             pending = any(v.status is VerificationStatus.PENDING for v in due) or self.uncompared
@@ -168,32 +172,16 @@ class RunState:
         # Once a step is applied the time before is over: its probes describe a database that is no longer there.
         before = [] if self.applied else [i for i in self.items if i.plan.phase == "before"]
         if self.window_opened_at is None:
-            return self._gated(NextAct("open_window"), before, [])
+            return gated(self, NextAct("open_window"), before)
         if any(v.status is VerificationStatus.PENDING for v in self.due):
             return NextAct("run_verifications")
         failed = [v for v in self.due if v.status is VerificationStatus.FAILED]
-        pending_step = next((s for s in self.steps if s.status is not StepStatus.APPLIED), None)
+        pending_step = next_step(self)
         if pending_step is None:
             after = [i for i in self.items if i.plan.phase == "after"]
-            return self._gated(NextAct("finished"), after, failed)
+            return gated(self, NextAct("finished"), after, failed)
         during = [i for i in self.items if i.plan.phase == "during" and i.plan.step in (None, pending_step.plan.id)]
-        return self._gated(NextAct("run_step", pending_step.plan.id), before + during, failed)
-
-    def _gated(self, act: NextAct, items: list[ItemState], failed: list[VerificationState]) -> NextAct:
-        # A probe that was not asked yet says nothing: going on asks it first, and then it counts.
-        closed = [i.plan for i in items if i.open and not (i.plan.by == "probe" and i.probe is None)]
-        words = tuple(p.title for p in closed) + tuple(f"failed: {v.plan.title}" for v in failed)
-        ids = tuple(p.id for p in closed) + tuple(v.plan.id for v in failed)
-        changed = self.unaccepted_changes if act.kind in ("open_window", "run_step", "repair") else ()
-        words += tuple(changed_words(change) for change in changed)
-        ids += tuple(change.id for change in changed)
-        if self.late is not None and self.late.step == act.step and act.kind == "run_step":
-            words, ids = (*words, self.late.words), (*ids, f"late:{act.step}")
-        if act.kind == "run_step" and (why := unkept(self)):
-            words, ids = (*words, why), (*ids, KEPT)
-        if self.paused and act.kind in ("run_step", "repair"):
-            words = ("the run is paused", *words)
-        return replace(act, gates=words, gate_ids=ids)
+        return gated(self, NextAct("run_step", pending_step.plan.id), before + during, failed)
 
     def apply(self, event: e.Event) -> "RunState":
         """The state after this event."""
@@ -259,6 +247,7 @@ def _ledger(state: RunState, event: e.LedgerRead) -> RunState:
     verifications = tuple(
         v if v.plan.after in applied or v.plan.after in ("end", "back") else _reset(v) for v in state.verifications
     )
+    over = state.opened is not None and another_night(steps, state.window_opened_at, state.opened.at)
     # It is answered by the row that is there or not, or by the commit log; else it is asked for again.
     answered = event.commit in ("committed", "aborted") or (event.exists and event.commit != "in progress")
     return replace(
@@ -266,6 +255,7 @@ def _ledger(state: RunState, event: e.LedgerRead) -> RunState:
         steps=steps,
         verifications=verifications,
         ledger=event,
+        window_opened_at=None if over else state.window_opened_at,
         under_way=event.under_way,
         repairing=None,
         unanswered_commit=None if answered else state.unanswered_commit,
@@ -293,7 +283,8 @@ def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
     for step in event.steps:
         stands = {"status": status, "seconds": event.seconds, "at": event.at, "message": ""}
         steps = _swap(steps, step, **stands, completed=None, remains=None, undoing=False)
-    touched = {*event.steps, "end", "back"}
+    night = {s.plan.id for s in tonight(state.steps)}
+    touched = {*event.steps, "back"} | ({"end"} if night & set(event.steps) else set())
     verifications = tuple(_reset(v) if v.plan.after in touched else v for v in verifications)
     script = state.script and replace(state.script, phase="done", seconds=event.seconds)
     rollback, rollback_ok = (None, None) if forward else (state.rollback, state.rollback_ok)
@@ -340,7 +331,7 @@ def _overridden(state: RunState, event: e.GateOverridden) -> RunState:
     return replace(
         state,
         accepted=(*state.accepted, *(c for c in state.unaccepted_changes if c.id in ids)),
-        late=None if state.late is not None and f"late:{state.late.step}" in ids else state.late,
+        late=None if state.late is not None and f"{LATE}{state.late.step}" in ids else state.late,
         overrides=(*state.overrides, event),
         items=tuple(replace(i, overridden=True) if i.plan.id in ids else i for i in state.items),
         verifications=tuple(

@@ -8,6 +8,7 @@ from . import events as e
 from . import ledger, reading, shared
 from .changes import changes, words
 from .connections import holder_of
+from .later import due_at
 from .plan import opening, target_of
 from .recorder import unfinished
 from .state import RunState, StepStatus, fold
@@ -64,6 +65,7 @@ def as_object(state: RunState) -> dict[str, object]:
                 "title": step.plan.title,
                 "state": (running if step.status is StepStatus.RUNNING else step.status).value,
                 "at": step.at.isoformat() if step.at else None,
+                "not_before": due.isoformat() if (due := due_at(state.steps, step)) else None,
                 "seconds": step.seconds,
                 "message": step.message,
                 "completed": step.completed,

@@ -1,5 +1,6 @@
 """A run without a screen: the same acts, in the order in which an operator would do them."""
 
+from .gates import ENDS, LATE
 from .run import Run
 from .state import NextAct, VerificationStatus
 from .work import GateClosed
@@ -32,10 +33,11 @@ async def accept_changes(run: Run, reason: str) -> None:
         await run.override(tuple(change.id for change in changed), reason)
 
 
-async def run_to(run: Run, last: str | None, *, late: str | None = None) -> int:
+async def run_to(run: Run, last: str | None, *, reason: str | None = None) -> int:
     """Goes on until this step (None: the end) is applied and verified. Raises GateClosed.
 
-    ``late`` is the reason to go on past the moment by which going back would still fit into the window.
+    ``reason`` is why to go on past the moment by which going back would still fit into the window, and into a step
+    after which there is no way back.
     """
     failed = [v.plan.id for v in run.state.due if v.status is VerificationStatus.FAILED]
     if failed:
@@ -58,10 +60,10 @@ async def run_to(run: Run, last: str | None, *, late: str | None = None) -> int:
         try:
             await run.go_on()
         except GateClosed as closed:
-            only_late = all(gate.startswith("late:") for gate in closed.act.gate_ids)
-            if late is None or not closed.act.gate_ids or not only_late:
+            only_time = all(gate.startswith((LATE, ENDS)) for gate in closed.act.gate_ids)
+            if reason is None or not closed.act.gate_ids or not only_time:
                 raise
-            await run.override(closed.act.gate_ids, late)
+            await run.override(closed.act.gate_ids, reason)
             continue
         if act.kind in ("run_step", "repair") and run.state.applied == before:
             return run.state.exit_code or FAILED

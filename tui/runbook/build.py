@@ -98,6 +98,7 @@ class Builder:
             proof=_proof(top.table.proof),
         )
         self._refuse_same_undoes(rollbacks)
+        self._refuse_misplaced(steps, rollbacks)
         doubtful = not isinstance(self._raw.get("rollback", []), list) or any(
             element.table.undoes is None or not set(element.table.undoes) <= set(ids) for element in rollbacks
         )
@@ -197,6 +198,8 @@ class Builder:
             expected=table.expected,
             safety=_safety(safety, table.safety),
             batch=batch,
+            point_of_no_return=table.point_of_no_return is True,
+            not_before=table.not_before,
         )
 
     def _batch(self, element: _Element[StepTable], transaction: bool | None) -> Batch | None:
@@ -288,6 +291,21 @@ class Builder:
                 what = f"the rollback in line {first[undone]} undoes the same steps"
                 self._at(element, "undoes", what, "keep one, or Lockstep could not choose")
             first.setdefault(undone, self._line((*element.at, "undoes")))
+
+    def _refuse_misplaced(self, steps: list[_Element[StepTable]], rollbacks: list[_Element[RollbackTable]]) -> None:
+        """A point of no return that something takes back, and a first step that waits for the one before it."""
+        if steps and "not_before" in steps[0].given:
+            mend = "take it out: it counts from when the step before was applied"
+            self._at(steps[0], "not_before", "`not_before` on the first step", mend)
+        ends = {element.item for element in steps if element.table.point_of_no_return}
+        for element in steps:
+            if element.item in ends and "rollback" in element.given:
+                what = "`rollback` of a point of no return"
+                self._at(element, "rollback", what, "keep one: what can be taken back is no point of no return")
+        for rollback in rollbacks:
+            for step in (one for one in rollback.table.undoes or () if one in ends):
+                what = f"`undoes` names {quoted(step)}, a point of no return"
+                self._at(rollback, "undoes", what, "take it out, or take point_of_no_return out of the step")
 
     def _warn_untested(self, runbook: Runbook, elements: list[_Element[StepTable]], doubtful: bool) -> None:
         """``doubtful``: a rollback does not say which steps it undoes, so none is told to lack one."""

@@ -123,6 +123,8 @@ class Step:
     """One script of the migration. ``expected`` is (shortest, longest) in seconds, or None.
 
     With a ``batch`` the script's statements run once a chunk; the prelude that fills ``batch`` for psql is left out.
+    ``point_of_no_return``: nothing takes it back, nor what was before it. ``not_before``: so many seconds after the
+    step before it was applied; None where it need not wait.
     """
 
     id: str
@@ -133,6 +135,8 @@ class Step:
     expected: tuple[float, float] | None
     safety: Safety
     batch: Batch | None = None
+    point_of_no_return: bool = False
+    not_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +237,8 @@ class Runbook:
     def untested(self, step: Step) -> tuple[str, ...]:
         """What nobody can vouch for: ``no rollback`` and ``no verification``, each where it holds."""
         missing = []
-        if step.rollback is None and not any(step.id in r.undoes for r in self.rollbacks):
+        undone = step.rollback is not None or any(step.id in r.undoes for r in self.rollbacks)
+        if not undone and not step.point_of_no_return:
             missing.append("no rollback")
         position = [s.id for s in self.steps].index(step.id)
         later = {s.id for s in self.steps[position:]} | {AFTER_END}

@@ -19,6 +19,7 @@ from tui.runbook.toml_lines import Key
 from tui.runbook.values import Unfit
 
 _LONGEST = 30 * 86_400.0
+_LONGEST_WAIT = 366 * 86_400.0
 # lock_timeout and statement_timeout are milliseconds in an int4: PostgreSQL takes 24.8 days.
 _LONGEST_TIMEOUT = 24 * 86_400.0
 
@@ -108,6 +109,8 @@ class StepTable(Table):
     expected: _Range | None = None
     safety: SafetyTable | None = None
     batch: BatchTable | None = None
+    point_of_no_return: bool | None = None
+    not_before: Annotated[float, PlainValidator(values.duration(_LONGEST_WAIT))] | None = None
 
 
 class VerificationTable(Table):

@@ -34,6 +34,7 @@ _WORDS: tuple[tuple[str, Role, str], ...] = (
     ("failed", "bad", "the step, a verification of it or its way back failed in rehearsal"),
     ("untested", "bad", "nobody has tried it, or nothing is there to try"),
     ("stale", "warn", "a script has changed since it was rehearsed"),
+    ("one-way", "warn", "it got through in rehearsal; after it there is no way back, and going on asks first"),
 )
 _DEADLINE = (
     "roll back by: the window's end less the time of going back from here in rehearsal, longer where the tables are "

@@ -1,5 +1,6 @@
 """Where the cursor is put when something has come about. Pure."""
 
+from tui.engine.gates import ENDS, LATE
 from tui.engine.state import NextAct, RunState, StepStatus, VerificationStatus
 from tui.widgets.outline import Key
 
@@ -16,8 +17,8 @@ def gate(state: RunState, act: NextAct) -> Key | None:
             return Key("verification", wanted)
         if wanted in steps:
             return Key("step", steps[wanted])
-        if wanted.startswith("late:"):
-            return Key("step", wanted.removeprefix("late:"))
+        if wanted.startswith((LATE, ENDS)):
+            return Key("step", wanted.partition(":")[2])
     return None
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from tui.engine.deadline import deadline
 from tui.engine.facts import Holder
+from tui.engine.gates import ENDS, LATE
 from tui.engine.operator import SignalPreview
 from tui.engine.sample import LockNode, Sample
 from tui.engine.state import NextAct, RunState, StepState
@@ -109,7 +110,7 @@ def gate_lines(act: NextAct, state: RunState, width: int) -> list[Line]:
     lines = [Line(what.get(act.kind, "Not yet:"), "strong")]
     named_ones = act.gates[len(act.gates) - len(act.gate_ids) :]
     told = dict(zip(named_ones, act.gate_ids, strict=True))
-    loud = {gate for gate, wanted in told.items() if wanted.startswith(("changed:", "late:"))}
+    loud = {gate for gate, wanted in told.items() if wanted.startswith(("changed:", LATE, ENDS))}
     for gate in act.gates[:10]:
         sign = "!" if gate in loud else "✗" if gate.startswith("failed: ") else "○"
         first, *rest = wrap(gate, width - 4, limit=4)
@@ -117,7 +118,7 @@ def gate_lines(act: NextAct, state: RunState, width: int) -> list[Line]:
         lines += [Line("    ").extend(row) for row in rest]
     if len(act.gates) > 10:
         lines.append(Line(f"  … {len(act.gates) - 10} more", "dim"))
-    limit = deadline(state, act.step) if f"late:{act.step}" in act.gate_ids else None
+    limit = deadline(state, act.step) if f"{LATE}{act.step}" in act.gate_ids else None
     if limit is not None and limit.at is not None:
         lines += wrap(f"going back took {margin_words(limit)}", width, "dim", indent="    ")
     return lines

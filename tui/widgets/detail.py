@@ -1,5 +1,6 @@
 """What is known of the selected row of the list: a checklist line, a step or a verification."""
 
+from tui.engine.later import waits_in_words
 from tui.engine.state import ItemState, StepState, StepStatus, VerificationState, VerificationStatus
 
 from .forecast import calm_lines, forecast_lines
@@ -117,6 +118,10 @@ def _step(view: View, step: StepState, width: int) -> list[Line]:
         word = "committed" if step.status is StepStatus.APPLIED else STEP_WORDS[step.status]
         text = f" {word} at {clock(step.at, seconds=True)}"
         lines.append(Line(text + (f" by {step.operator}" if step.operator else ""), "dim").cut(width))
+    if step.status is StepStatus.PENDING and step.plan.not_before is not None:
+        lines.append(Line(f" {waits_in_words(view.state.steps, step)}", "warn").cut(width))
+    if step.plan.point_of_no_return:
+        lines.append(Line(" a point of no return: it and all before it stay", "warn").cut(width))
     lines += proof_lines(view, step, width)
     if step.message:
         lines += [Line(), *wrap(step.message, width - 2, "bad", indent=" ")]

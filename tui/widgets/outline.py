@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tui.engine import later
 from tui.engine.deadline import proof_of
 from tui.engine.state import ItemState, RunState, StepState, StepStatus, VerificationState, VerificationStatus
 
@@ -127,6 +128,11 @@ def _step(step: StepState, view: View, width: int) -> Row:
             right.add(f"{percent(view.script.batch)} %  ", sign[1]).add(running(view.elapsed), sign[1])
         case StepStatus.RUNNING:
             right.add(running(view.elapsed), sign[1])
+        case StepStatus.PENDING if step.plan.not_before is not None and later.next_step(view.state) is not step:
+            due = later.due_at(view.state.steps, step)
+            right.add(
+                f"from {due.astimezone():%Y-%m-%d}" if due else f"{later.long(step.plan.not_before)} later", "dim"
+            )
         case StepStatus.PENDING:
             right.add(expected(step.plan.expected) or _rehearsed(step, view), "dim")
         case StepStatus.APPLIED:

@@ -18,6 +18,7 @@ ROLES: dict[narrate.Badge, Role] = {
     "failed": "bad",
     "untested": "bad",
     "stale": "warn",
+    "one-way": "warn",
 }
 _RANKS: dict[str, tuple[str, Role]] = {
     "lost": ("-", "bad"),
@@ -88,6 +89,8 @@ def _verdict(view: View, step: StepState, proof: StepProof, rehearsal: Rehearsal
         return [head.add(f" {when}:").cut(width), *wrap(proof.error, width - 1, "bad", indent="   ", limit=8)]
     if proof.state == "pending":
         return [head.add(f": the rehearsal {when} did not come so far").cut(width)]
+    if word == "one-way":
+        return wrap(f"one-way: rehearsed {when}; after it there is no way back", width - 1, "warn", indent=" ")
     if proof.rollback == "missing":
         return [head.add(f": no way back was there in the rehearsal {when}").cut(width)]
     if word == "untested":

@@ -1,6 +1,7 @@
 """What the console says when something has come to an end: done, failed, rolled back, opened again."""
 
 from tui.engine.deadline import proof_of
+from tui.engine.later import ended_by, waiting, waits_in_words
 from tui.engine.narrate import rows_read
 from tui.engine.state import RunState, ScriptState, StepStatus, VerificationStatus
 
@@ -22,7 +23,7 @@ def done_lines(view: View, selected: str | None, width: int) -> list[Line]:
     accepted = sum(v.status is VerificationStatus.ACCEPTED for v in state.verifications)
     head = Line(" ✓ ", "good").add(state.opened.title, "strong").add(" is done", "good")
     facts = [
-        Line(f"{counted(len(state.steps), 'step')} in {duration(total)}").add(_rehearsed(state), "dim"),
+        Line(f"{counted(len(state.applied), 'step')} in {duration(total)}").add(_rehearsed(state), "dim"),
         Line(f"{good} of {checks} verified"),
     ]
     if accepted:
@@ -35,7 +36,10 @@ def done_lines(view: View, selected: str | None, width: int) -> list[Line]:
     if any(s.plan.untested for s in state.steps):
         names = listed(tuple(s.plan.id for s in state.steps if s.plan.untested))
         lines += [Line(), Line(f"   untested: {names}", "bad").cut(width)]
-    text = "R takes everything back; q closes the console, the database stays as it is"
+    lines += _later(state, width)
+    ended = ended_by(state)
+    back = "R takes everything back" if ended is None else f"there is no way back: {ended} ended it"
+    text = f"{back}; q closes the console, the database stays as it is"
     return [*lines, Line(), *wrap(text, width - 2, "dim", indent="   ")]
 
 
@@ -51,9 +55,9 @@ def _in_rows(facts: list[Line], width: int) -> list[Line]:
 
 def _rehearsed(state: RunState) -> str:
     """`` (rehearsed 38.0 s)``, where every step was."""
-    proofs = [proof_of(state, s.plan.id) for s in state.steps]
+    proofs = [proof_of(state, step) for step in state.applied]
     known = [p.forward_seconds for p in proofs if p is not None and p.forward_seconds is not None]
-    return f" (rehearsed {duration(sum(known))})" if len(known) == len(state.steps) else ""
+    return f" (rehearsed {duration(sum(known))})" if len(known) == len(state.applied) else ""
 
 
 def _window_used(view: View) -> Line:
@@ -97,6 +101,15 @@ def _to_do(state: RunState, selected: str | None, width: int) -> list[Line]:
     if len(open_items) > 12:
         lines.append(Line(f"     … {len(open_items) - 12} more", "dim"))
     return lines
+
+
+def _later(state: RunState, width: int) -> list[Line]:
+    """What is left for another night."""
+    step = waiting(state)
+    if step is None:
+        return []
+    text = f"left for later: {step.plan.id} {step.plan.title}, {waits_in_words(state.steps, step)}"
+    return [Line(), *wrap(text, width - 2, "strong", indent="   ")]
 
 
 def rolled_back_lines(view: View, width: int) -> list[Line]:

@@ -66,6 +66,7 @@ async def stage(runbook: "Runbook", scale: float, keep: bool = False) -> "AsyncI
 
     Raises EmbeddedError, FixtureFailed, TrafficError.
     """
+    from tui.engine import fixture
     from tui.postgres.embedded import EmbeddedServer
     from tui.postgres.session import Dsn
 
@@ -73,6 +74,8 @@ async def stage(runbook: "Runbook", scale: float, keep: bool = False) -> "AsyncI
     async with EmbeddedServer(keep=keep) as server:
         if keep:
             click.echo(f"the server's directory stays: {server.directory}", err=True)
+        if (extensions := fixture.extensions(runbook.path)) is not None:
+            await asyncio.to_thread(server.offer, extensions)
         dsn = await asyncio.to_thread(server.create_database, _DATABASE)
         await _load_fixture(Dsn(dsn), runbook, scale)
         async with _traffic(runbook, dsn) as traffic:

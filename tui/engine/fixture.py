@@ -19,6 +19,12 @@ def scripts(runbook: Path) -> list[Path]:
     return found
 
 
+def extensions(runbook: Path) -> Path | None:
+    """The fixture's stand-ins for extensions that the embedded server has not: control files and scripts."""
+    found = runbook / "fixture" / "extension"
+    return found if found.is_dir() else None
+
+
 async def load(dsn: Dsn, runbook: Path, scale: float, progress: Callable[[int, int, str], None]) -> None:
     """Runs the fixture in an empty database; ``progress(done, all, file)`` before each statement and at the end.
 

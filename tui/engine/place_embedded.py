@@ -1,6 +1,8 @@
 """A rehearsal's own server: one pristine database, and fresh copies of it with nothing of the one before."""
 
+import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -66,6 +68,10 @@ class Ground:
         """As the superuser."""
         return Dsn(self._server.dsn(database))
 
+    async def offer(self, extensions: Path) -> None:
+        """As `EmbeddedServer.offer`."""
+        await asyncio.to_thread(self._server.offer, extensions)
+
     async def stands(self, carrying: list[Carried], owner: str, limit: int = -1) -> None:
         """What is in the pristine database, and the server's roles, are how every fresh copy begins.
 
@@ -80,7 +86,7 @@ class Ground:
         kept = frozenset({"template0", "template1", "postgres", self.pristine} - {self._database})
         await clone.drop_others(self.admin, kept)
         await self._restore_roles()
-        await clone.recreate(self.admin, self._database, self.pristine, owner=self._owner, limit=self._limit)
+        await clone.make(self.admin, self._database, self.pristine, owner=self._owner, limit=self._limit)
         await carry_over(self.admin, self._carried, told)
         return Dsn(self._server.dsn(self._database, self._user))
 

@@ -34,6 +34,8 @@ class Fixture(Embedded):
             self._told(f"starts PostgreSQL {installation.version}")
             ground = Ground(installation, superuser="postgres", database=_DATABASE, user="postgres", locks=256)
             self._ground = await ground.__aenter__()
+            if (extensions := fixture.extensions(self._runbook.path)) is not None:
+                await ground.offer(extensions)
             await self._load(ground)
         except fixture.FixtureFailed as failure:
             raise PlaceFailed(str(failure)) from None

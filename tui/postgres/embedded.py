@@ -258,6 +258,24 @@ class EmbeddedServer:
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             connection.execute(statement)
 
+    def offer(self, extensions: Path) -> bool:
+        """Let CREATE EXTENSION find the control files and scripts of this directory too; False before PostgreSQL 18.
+
+        Only from there on a server looks for them elsewhere than in its own installation.
+        """
+        if self.major < 18:
+            return False
+        # Copied to where the server's user may read them; a directory of the path holds one called extension.
+        there = self.directory / "offered"
+        shutil.copytree(extensions, there / "extension", copy_function=shutil.copyfile, dirs_exist_ok=True)
+        for path in (there, *there.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            path_of = sql.Literal(f"$system:{there}")
+            connection.execute(sql.SQL("ALTER SYSTEM SET extension_control_path = {}").format(path_of))
+            connection.execute("SELECT pg_reload_conf()")
+        return True
+
     def _ask(self, request: Mapping[str, object]) -> None:
         if self._supervisor is None:
             raise EmbeddedError("the embedded server is not started")

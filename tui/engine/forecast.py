@@ -33,13 +33,9 @@ def forecasts(
 
 def relevant(forecast: ForecastMade, here: Iterable[TableSize]) -> tuple[TableSize, ...]:
     """Those of these relations that the steps lock, rewrite or scan, and that the forecast does not know yet."""
-    named = {name for one in forecast.steps for name in (*one.rewrites, *one.scans, *_locked(one))}
+    named = {name for one in forecast.steps for name in one.relations}
     known = {table.table for table in forecast.tables}
     return tuple(table for table in here if table.table in named - known)
-
-
-def _locked(forecast: StepForecast) -> tuple[str, ...]:
-    return tuple(lock.relation for lock in forecast.locks)
 
 
 def foreseen(state: RunState) -> tuple[ForeseenLock, ...]:

@@ -97,6 +97,11 @@ class StepForecast:
     stale: bool = False
     caveats: tuple[str, ...] = ()
 
+    @property
+    def relations(self) -> frozenset[str]:
+        """All that it will lock, rewrite or scan."""
+        return frozenset((*self.rewrites, *self.scans, *(lock.relation for lock in self.locks)))
+
 
 @dataclass(frozen=True, slots=True)
 class Made:

@@ -18,6 +18,7 @@ from tui.runbook.model import Runbook
 from . import events as e
 from .before import told_apart
 from .meter import OPTIONS
+from .place import NAME
 from .places import Place
 from .proof import Difference, Rehearsal, StepProof, TableSize, Verdict, WayBack
 from .proofs import scripts_of, sizes
@@ -29,7 +30,6 @@ from .state import RunState
 from .tried import Tried
 from .work import GateClosed
 
-NAME = "lockstep rehearsal"
 _REASON = "a rehearsal, on a throwaway database"
 _ONCE = "it got through once, and not on a fresh copy"
 _WORST: tuple[Verdict, ...] = ("failed", "lossy", "missing", "proven")
@@ -182,7 +182,7 @@ class Rehearsing:
             return ()
         told = {words for red in self._tried.red.values() for words in red}
         found = (
-            f"{v.plan.title}: expected {v.result.expected}, found {v.result.found}"
+            _unexpected(v.plan.title, v.result)
             for v in run.state.due
             if v.status in (VerificationStatus.FAILED, VerificationStatus.ACCEPTED)
             and v.result is not None
@@ -252,7 +252,7 @@ class Rehearsing:
             return ()
         red = (run.state.verification(one) for one in judges)
         return tuple(
-            Difference("changed", v.plan.title, f"{v.plan.title}: expected {v.result.expected}, found {v.result.found}")
+            Difference("changed", v.plan.title, _unexpected(v.plan.title, v.result))
             for v in red
             if v.result is not None and not v.result.ok
         )
@@ -357,6 +357,10 @@ class Rehearsing:
         if shared & set(whole.scripts) or news or _WORST.index(whole.verdict) < _WORST.index(earlier.verdict):
             return [own, replace(whole, differences=tuple(d for d in whole.differences if d in news))]
         return [own]
+
+
+def _unexpected(title: str, result: e.VerificationFinished) -> str:
+    return f"{title}: expected {result.expected}, found {result.found}"
 
 
 def _by_count(taken: Fingerprint) -> Fingerprint:

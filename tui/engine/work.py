@@ -18,6 +18,7 @@ from .forecast import forecasts, relevant
 from .grip import Grip
 from .job import Job
 from .journal import JournalFailed
+from .later import tonight
 from .proof import Made
 from .recorder import Recorder
 from .rollback import RollbackPlan, RollbackScript
@@ -79,7 +80,7 @@ class Work:
     async def step(self, step_id: str) -> None:
         """Runs a step from where it stands, then the verifications whose moment it brings. Raises GateClosed."""
         rows = await self._grip.ledger_rows()
-        if not any(row.applied or row.completed or row.begun for row in rows):
+        if _untouched(rows):
             await self._take_baselines(step_id)
         step = self._runbook.step(step_id)
         await self._still_there(step_id)
@@ -122,7 +123,8 @@ class Work:
         await self.verify(*(v.plan.id for v in self._state.due if v.status is pending))
         if self._state.uncompared:
             await self.compare()
-        if len(self._state.applied) == len(self._runbook.steps) and not self._state.rolled_back:
+        night = {step.plan.id for step in tonight(self._state.steps)}
+        if night <= set(self._state.applied):
             await self.probe_phase("after")
 
     async def _run(self, job: Job) -> bool:
@@ -175,7 +177,7 @@ class Work:
         Where that is not to be had the first step has a gate.
         """
         rows = await self._grip.ledger_rows()
-        if self._rehearsal or any(row.applied or row.completed or row.begun for row in rows):
+        if self._rehearsal or not _untouched(rows):
             return
         await self._grip.asked(ledger.create)
         await self._recorder.record(e.LookStarted(e.now(), "keeps"))
@@ -349,6 +351,11 @@ class Work:
                 if item.phase == phase and item.sql is not None and (step is None or item.step in (None, step))
             )
         )
+
+
+def _untouched(rows: tuple[e.LedgerStep, ...]) -> bool:
+    """Nothing of the runbook is in the database, and nothing has been begun."""
+    return not any(row.applied or row.completed or row.begun for row in rows)
 
 
 def _closed(step: str, gate: str) -> GateClosed:

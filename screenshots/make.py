@@ -146,7 +146,7 @@ async def first_night(night: Night, on: Stage) -> None:
     await press("right", "enter")
     await night.until(lambda: bool(run.state.signals))
     await night.until(lambda: run.state.step("004").status is StepStatus.APPLIED and not run.state.busy)
-    await night.until(lambda: run.state.next_act().step == "005" and in_the_way(run, 20.0))
+    await night.until(lambda: run.state.next_act().step == "005" and in_the_way(run, 8.0))
     await night.picture("forecast")
     await night.step("005")
     async with await psycopg.AsyncConnection.connect(on.dsn, autocommit=True) as own:

@@ -70,7 +70,7 @@ def way_in_words(plan: RollbackPlan, losses: tuple[Loss, ...] | None) -> Iterato
     if losses is None:
         yield "  what would be lost is not known"
     for loss in losses or ():
-        count = "more than can be counted now" if loss.count is None else f"{loss.count:,}"
+        count = "uncounted" if loss.count is None else f"{loss.count:,}"
         since = f", {loss.since:,} of them since {loss.step} was applied" if loss.since else ""
         yield f"  would be lost: {loss.name}: {count} {loss.what}{since}"
 

@@ -1,5 +1,6 @@
 -- The newest of this run (a first step that was tried again had its database looked at again), and before it the oldest
--- of these 24 hours from which on no way back was found to have led back: a second try must not hide what a first one lost.
+-- of another run in these 24 hours from which on no way back was found to have led back: a second try must not hide what
+-- a first one lost.
 WITH kept AS (
     SELECT * FROM lockstep.fingerprint WHERE runbook = %(runbook)s
 ),
@@ -15,6 +16,6 @@ FROM kept AS k
 WHERE k.id = (SELECT max(id) FROM kept WHERE run = %(run)s)
    OR k.id = (
        SELECT min(id) FROM kept
-       WHERE id > coalesce((SELECT id FROM restored), 0) AND taken_at > now() - interval '24 hours'
+       WHERE run <> %(run)s AND id > coalesce((SELECT id FROM restored), 0) AND taken_at > now() - interval '24 hours'
    )
 ORDER BY k.id

@@ -21,3 +21,4 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN held AS h ON h.relation = c.oid
 WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'lockstep')
   AND c.relkind IN ('r', 'p', 'm', 'i', 'I', 'v', 'S', 'f')
+  AND (%(all)s OR h.relation IS NOT NULL)

@@ -148,7 +148,9 @@ async def test_what_is_locked_is_not_waited_for_long(tmp_path: Path, database: s
     ):
         await live.to_end()
         await other.execute("LOCK TABLE logins")
-        assert await asyncio.wait_for(live.run.losses(live.run.plan_rollback(None)), 5) is None
+        lost = await asyncio.wait_for(live.run.losses(live.run.plan_rollback(None)), 5)
+        assert lost is not None
+        assert [(one.name, one.count) for one in lost] == [("logins", None)]
 
 
 # The rehearsal's word

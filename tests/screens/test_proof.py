@@ -46,7 +46,7 @@ from tui.postgres.rows import Lock
 from tui.screens.dialog import Dialog
 from tui.screens.way_back import Counting, confirmation, rollback_lines
 from tui.widgets.detail import detail_lines
-from tui.widgets.forecast import calm_lines, in_the_way_lines, judged
+from tui.widgets.forecast import Foreseen, calm_lines, in_the_way_lines
 from tui.widgets.header import header_lines
 from tui.widgets.line import Line
 from tui.widgets.lines import Lines
@@ -314,7 +314,7 @@ def test_a_lock_that_was_not_foreseen_is_marked() -> None:
 )
 def test_what_is_no_table_of_theirs_is_not_judged(ours: Lock) -> None:
     shown = view(rehearsed_in_006(), sample(waiting_tree()))
-    assert judged(shown, ours) in ("", "as rehearsed")
+    assert Foreseen(shown).judge(ours) in ("", "as rehearsed")
 
 
 def test_an_index_that_is_used_otherwise_is_no_surprise() -> None:
@@ -322,19 +322,19 @@ def test_an_index_that_is_used_otherwise_is_no_surprise() -> None:
     for before in (True, False):
         events = [*known(in_006(), before=before), replace(forecast(), steps=(read,))]
         shown = view(events, sample(waiting_tree()))
-        assert judged(shown, lock("requests_pkey", RE, oid=16421)) == ""
-        assert judged(shown, lock("requests", AE)) == "not foreseen"
+        assert Foreseen(shown).judge(lock("requests_pkey", RE, oid=16421)) == ""
+        assert Foreseen(shown).judge(lock("requests", AE)) == "not foreseen"
         # Without the list of tables of before only what the forecast knows for a table can be judged.
-        assert judged(shown, lock("quotes", AE)) == ("not foreseen" if before else "")
+        assert Foreseen(shown).judge(lock("quotes", AE)) == ("not foreseen" if before else "")
 
 
 def test_a_table_of_an_earlier_step_is_judged() -> None:
     shown = view(rehearsed_in_006(), sample(waiting_tree()))
-    assert judged(shown, lock("users_new", AE, oid=16990)) == "not foreseen"
+    assert Foreseen(shown).judge(lock("users_new", AE, oid=16990)) == "not foreseen"
     # Of going back nothing was foreseen lock by lock.
     undone = ("005", "004")
     begun = e.ScriptStarted(NIGHT, "008", "Back", "back", undone, 1, 10, 3, 5131, "dba1")
-    assert judged(view([*known(two_done()), begun], sample()), lock("quotes", AE)) == ""
+    assert Foreseen(view([*known(two_done()), begun], sample())).judge(lock("quotes", AE)) == ""
 
 
 def test_going_back_in_one_script_has_its_rehearsed_time() -> None:
@@ -446,12 +446,15 @@ def test_a_plan_without_the_way_to_compare_says_why() -> None:
     [
         (LOSSES, "12 rows of users_new written since 01:21 (20 012 in all)"),
         (LOSSES, "users.avatar_url: 3 values since 01:22"),
-        (LOSSES, "goes as made users.locale (60 000)"),
+        (LOSSES, "goes with it users.locale (60 000)"),
         ((Loss("t", "rows", 7, "004", 7),), "7 rows of t written since 01:21 fits"),
         ((Loss("t", "rows", 7, "", None),), "t: 7 rows"),
-        ((Loss("t", "rows", None, "004", None),), "t: rows, too many to be counted now"),
+        ((Loss("t", "rows", None, "004", None),), "t: rows, which could not be counted now"),
         ((Loss("t.c", "values", 7, "004", 2),), "t.c: 7 values, 2 of them since 01:21"),
-        ((Loss("t", "rows", 5, "004", -3),), "would be lost nothing that was written since goes as made t (5)"),
+        (
+            (Loss("t", "rows", 5, "004", -3),),
+            "would be lost no more than the steps made; changes in that are not seen goes with it t (5)",
+        ),
         (tuple(Loss(f"t{n}", "rows", 1, "004", 1) for n in range(15)), "and 3 more tables and columns"),
         ((), "would be lost nothing that is counted"),
         (None, "would be lost not known: it could not be counted now"),

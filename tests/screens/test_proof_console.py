@@ -67,7 +67,7 @@ async def test_from_a_rehearsal_to_a_way_back_that_loses(
         assert "(12 in all)" in console.question
         assert "lossy" in console.question
         assert "- index by_name on public.users is gone" in console.question
-        assert "goes as made users.phone (7)" in console.question
+        assert "goes with it users.phone (7)" in console.question
         assert "schema identical to the one at" in console.question
         await pilot.press("right", "right", "enter")
         await console.until(lambda: console.state.compared is not None)

@@ -1,6 +1,8 @@
 """How the database was before the first step: kept in it, and compared with what is there after the way back."""
 
+import asyncio
 import time
+from contextlib import suppress
 from datetime import datetime
 
 from tui.postgres import fingerprint
@@ -8,6 +10,7 @@ from tui.postgres.fingerprint import Fingerprint
 from tui.postgres.queries import load
 from tui.postgres.rows import safe
 from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, StatementFailed
+from tui.postgres.table_data import aside
 from tui.runbook.model import Runbook
 
 from . import events as e
@@ -27,13 +30,14 @@ async def keep(session: PgSession, beside: PgSession | None, run: str, runbook: 
     began = time.monotonic()
     try:
         taken = await take(session, beside, runbook)
-        row = {"run": run, "runbook": runbook.slug, "body": taken.text()}
+        body, digest = await asyncio.to_thread(lambda: (taken.text(), taken.sha256))
+        row = {"run": run, "runbook": runbook.slug, "body": body}
         await session.execute(load("ledger/keep_fingerprint"), row)
         inventory = await session.query(load("proof/inventory"))
     except StatementFailed as failure:
         return e.FingerprintTaken(e.now(), "", 0, time.monotonic() - began, (), str(failure))
     tables = tuple((int(oid or 0), int(columns or 0)) for oid, columns in inventory.rows)
-    return e.FingerprintTaken(e.now(), taken.sha256, len(taken.objects), time.monotonic() - began, tables)
+    return e.FingerprintTaken(e.now(), digest, len(taken.objects), time.monotonic() - began, tables)
 
 
 async def compare_now(
@@ -43,15 +47,17 @@ async def compare_now(
     began = time.monotonic()
     try:
         kept = await session.query(load("ledger/kept_fingerprint"), {"run": run, "runbook": runbook.slug})
-        known = [(datetime.fromisoformat(at or ""), of, Fingerprint.parse(body or "")) for at, of, body in kept.rows]
-        if not known or known[-1][1] != run:
+        if not kept.rows or kept.rows[-1][1] != run:
             raise ValueError("no fingerprint was taken before the first step")
         now = await take(session, beside, runbook)
+        # Of a large database it takes seconds: the screen and the monitor go on meanwhile.
+        bodies = [body or "" for _, _, body in kept.rows]
+        differences, limits, earlier = await asyncio.to_thread(_compared, bodies, now)
     except (StatementFailed, ValueError) as failure:
-        return e.FingerprintCompared(e.now(), (), 0, time.monotonic() - began, str(failure))
-    (_, _, was), (first_at, _, first) = known[-1], known[0]
-    differences, limits = told_apart(was, now)
-    earlier = tuple(one for one in told_apart(first, now)[0] if one not in differences) if len(known) > 1 else ()
+        # What was kept is gone, or nobody can read it: asking again would end the same.
+        final = isinstance(failure, ValueError)
+        return e.FingerprintCompared(e.now(), (), 0, time.monotonic() - began, str(failure), final=final)
+    first_at = datetime.fromisoformat(kept.rows[0][0] or "")
     return e.FingerprintCompared(
         e.now(),
         differences,
@@ -63,6 +69,17 @@ async def compare_now(
         earlier,
         first_at if earlier else None,
     )
+
+
+def _compared(
+    bodies: list[str], now: Fingerprint
+) -> tuple[tuple[Difference, ...], tuple[str, ...], tuple[Difference, ...]]:
+    """Against the last of these texts; what is not as in the first one, of an earlier run, goes beside."""
+    # Whoever may write into the ledger's schema must not drive a terminal.
+    known = [Fingerprint.parse(safe(body, lines=True)) for body in bodies]
+    differences, limits = told_apart(known[-1], now)
+    earlier = told_apart(known[0], now)[0] if len(known) > 1 else ()
+    return differences, limits, tuple(one for one in earlier if one not in differences)
 
 
 async def take(session: PgSession, beside: PgSession | None, runbook: Runbook) -> Fingerprint:
@@ -101,12 +118,15 @@ async def _counted(session: PgSession, before: e.FingerprintTaken) -> tuple[Made
     answer = await session.query(load("proof/made"), was)
     found: list[Made] = []
     read = 0
-    for oid, number, name, qualified, column, size in answer.rows:
+    for oid, number, name, qualified, column in answer.rows:
         count = None
-        read += int(size or 0)
-        if read <= _COUNTED_UP_TO:
-            counted = await session.query(f"SELECT count({column or '*'}) FROM {qualified}")  # noqa: S608
-            count = int(counted.rows[0][0] or 0)
+        # A table that is locked, or hides its rows, keeps nobody from counting the others.
+        with suppress(StatementFailed):
+            size = int((await aside(session, f"SELECT pg_table_size({oid})")).rows[0][0] or 0)
+            if read + size <= _COUNTED_UP_TO:
+                read += size
+                counted = await aside(session, f"SELECT count({column or '*'}) FROM {qualified}")  # noqa: S608
+                count = int(counted.rows[0][0] or 0)
         shown = safe(f"{name}.{column}" if column else name or "")
         found.append(Made(int(oid or 0), int(number or 0), shown, count))
     return tuple(found)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .later import ended_by
-from .proof import Measure, StepProof, WayBack
+from .proof import Measure, StepProof, TableSize, WayBack
 from .state import RunState
 
 _MARGIN = 0.5
@@ -48,7 +48,9 @@ def deadline(state: RunState, after: str | None = None) -> Deadline | None:
         return Deadline(last, unknown="its way back failed in rehearsal")
     factor = scale(state, last)
     if factor is None:
-        return Deadline(last, unknown="rehearsed without rows")
+        name = _unmeasured(state, last)
+        why = f"{name} has no statistics here: ANALYZE it" if name is not None else "rehearsed without rows"
+        return Deadline(last, unknown=why)
     margin = max(_LEAST_MARGIN, way.seconds * factor * _MARGIN)
     at = ends - timedelta(seconds=way.seconds * factor + margin)
     return Deadline(last, at, way.seconds, factor, margin, last in state.proof.stale)
@@ -92,26 +94,38 @@ def scale(state: RunState, after: str) -> float | None:
     """How many times larger than in rehearsal a table is here that the steps up to this one work on: 1 at least.
 
     Of the table that grew most; those that are only locked cost no time. None where it is not known: there were no rows
-    in rehearsal, and here there are.
+    in rehearsal, and here there are, or nobody has counted them here.
     """
-    if state.proof is None:
+    if state.proof is None or _unmeasured(state, after) is not None:
         return None
+    ratios = [1.0]
+    for here, there in _tables(state, after):
+        if not here.rows:
+            continue
+        if state.proof.rehearsal.place == "like" or not there.rows:
+            return None
+        ratios.append(here.bytes / max(1, there.bytes))
+    return max(ratios)
+
+
+def _unmeasured(state: RunState, after: str) -> str | None:
+    """A table of which rehearsal knew the size and this server, without statistics, does not."""
+    return next((here.table for here, _ in _tables(state, after) if here.rows is None), None)
+
+
+def _tables(state: RunState, after: str) -> list[tuple[TableSize, TableSize]]:
+    """Those that the steps up to this one work on, as they are here and as they were in rehearsal."""
+    if state.proof is None or state.forecast is None:
+        return []
     worked: set[str] = set()
     for proof in state.proof.rehearsal.steps:
         worked |= {name for measure in proof.statements for name in _worked_on(measure)}
         if proof.step == after:
             break
     there = {table.table: table for table in state.proof.rehearsal.tables if table.rows is not None}
-    here = {table.table: table for table in (state.forecast.tables if state.forecast is not None else ())}
-    ratios = [1.0]
+    here = {table.table: table for table in state.forecast.tables}
     # Of a table that was renamed only the name counts that it has had in both places.
-    for name in worked & here.keys() & there.keys():
-        if not here[name].rows:
-            continue
-        if state.proof.rehearsal.place == "like" or not there[name].rows:
-            return None
-        ratios.append(here[name].bytes / max(1, there[name].bytes))
-    return max(ratios)
+    return [(here[name], there[name]) for name in sorted(worked & here.keys() & there.keys())]
 
 
 def _worked_on(measure: Measure) -> set[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from tui.postgres.fingerprint import CatalogObject
+from tui.postgres.rows import without_passwords
 
 Rank = Literal["lost", "changed", "added", "order"]
 RELATIONS = frozenset({"table", "partitioned table", "view", "materialized view", "foreign table"})
@@ -95,7 +96,8 @@ def _is(fact: str, how: str) -> str:
 
 
 def _changed(fact: str, was: str | None, now: str | None, default: str) -> str:
-    old, new = was if was is not None else default, now if now is not None else default
+    # Before it is cut: a part of a password is none that can be told as one.
+    old, new = (without_passwords(value if value is not None else default) for value in (was, now))
     if _short(old) and _short(new):
         before, after = ("were", "are") if _plural(fact) else ("was", "is")
         return f"{fact} {before} {old or 'empty'}, {after} {new or 'empty'}"

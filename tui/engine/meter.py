@@ -53,6 +53,8 @@ class Meter:
         self._session = session
         self._beside = beside
         self._names: dict[int, str] = {}
+        self._unlocked: _Relations = {}
+        """As each relation was seen last, without what its transaction held and scanned then."""
         self._seen: _Seen = ({}, 0, {})
         self._debug: list[str] = []
         self._notices: list[str] = []
@@ -60,9 +62,12 @@ class Meter:
 
     async def begin(self) -> None:
         """A script begins: what is there now, under its present names, is what counts."""
+        found = await self._relations(everything=True)
+        self._unlocked = {}
+        self._release(found)
+        self._seen = found, await self._wal(), {}
+        self._names = {oid: relation.name for oid, relation in found.items()}
         self.spent = 0.0
-        self._seen = await self._timed_look(False)
-        self._names = {oid: relation.name for oid, relation in self._seen[0].items()}
 
     @asynccontextmanager
     async def measure(
@@ -79,15 +84,20 @@ class Meter:
             started = time.monotonic()
             yield
             self.last = Measure(index, statement.line, tag, time.monotonic() - started, 0)
+            if "client_min_messages" in statement.text.lower():
+                # As pg_dump's files have it: the names of the indexes that are built would be lost.
+                await self._session.execute(f"SET {OPTIONS.removeprefix('-c ')}")
             return
         # Nothing is asked before the first statement of a transaction; what was seen last is how it was.
-        before, wal, scanned = await self._timed_look(True) if outside else self._seen
+        asked = time.monotonic()
+        before, wal, scanned = await self._look(True) if outside else self._seen
         if alone and not outside:
             before = {oid: replace(relation, modes=frozenset(), scans=0) for oid, relation in before.items()}
         self._debug, self._notices = [], []
         over = asyncio.Event()
         watch = asyncio.create_task(self._watch(over)) if outside else None
         started = time.monotonic()
+        self.spent += started - asked
         try:
             yield
         finally:
@@ -95,7 +105,8 @@ class Meter:
             over.set()
             seen = await watch if watch is not None else set()
         debug, notices = tuple(self._debug), tuple(self._notices)
-        self._seen = after, wal_after, scanned_after = await self._timed_look(outside)
+        asked = time.monotonic()
+        self._seen = after, wal_after, scanned_after = await self._look(outside)
         held = seen if outside else _held(after)
         taken = self._stronger(held, _held(before))
         scans = {self._names[oid] for oid in self._names if self._scanned(oid, before, after, scanned, scanned_after)}
@@ -118,6 +129,7 @@ class Meter:
             notices,
             outside,
         )
+        self.spent += time.monotonic() - asked
 
     def _stronger(self, now: _Locks, before: _Locks) -> dict[int, str]:
         """By relation the strongest mode, where it is stronger than what its transaction held before."""
@@ -155,16 +167,20 @@ class Meter:
             by_name.setdefault(name.rpartition(".")[2].strip('"'), []).append(name)
         return {names[0] for bare in found if len(names := by_name.get(bare, [])) == 1}
 
-    async def _timed_look(self, outside: bool) -> _Seen:
-        started = time.monotonic()
-        try:
-            scanned = await self._scans() if outside else {}
-            return await self._relations(), await self._wal(), scanned
-        finally:
-            self.spent += time.monotonic() - started
+    async def _look(self, outside: bool) -> _Seen:
+        """Within a transaction only what it holds a lock on can be another than it was before."""
+        scanned = await self._scans() if outside else {}
+        found = await self._relations(everything=outside)
+        after = found if outside else self._unlocked | found
+        self._release(found)
+        return after, await self._wal(), scanned
 
-    async def _relations(self) -> _Relations:
-        answer = await self._session.query(load("meter/relations"), {"pid": self._session.backend_pid})
+    def _release(self, found: _Relations) -> None:
+        self._unlocked.update((oid, replace(one, modes=frozenset(), scans=0)) for oid, one in found.items())
+
+    async def _relations(self, *, everything: bool) -> _Relations:
+        keys = {"pid": self._session.backend_pid, "all": everything}
+        answer = await self._session.query(load("meter/relations"), keys)
         return {
             int(oid or 0): _Relation(safe(name or ""), int(file or 0), int(scans or 0), _modes(modes), kind or "")
             for oid, name, file, scans, modes, kind in answer.rows

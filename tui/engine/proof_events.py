@@ -102,6 +102,7 @@ class FingerprintCompared:
     limits: tuple[str, ...] = ()
     earlier: tuple[Difference, ...] = ()
     earlier_at: datetime | None = None
+    final: bool = False
     kind: Literal["fingerprint_compared"] = "fingerprint_compared"
 
     @property

@@ -67,13 +67,27 @@ def _directory(runbook: str) -> Path:
     return state_root() / "rehearsals" / runbook
 
 
-def without_notices(rehearsal: Rehearsal) -> Rehearsal:
-    """The same for others to read: what scripts said of their rows stays on the machine where they were rehearsed."""
+def for_others(rehearsal: Rehearsal) -> Rehearsal:
+    """The same for others to read: what may quote rows stays on the machine where it was rehearsed.
+
+    That is a script's notices, what the server said of a failure, and what a verification found.
+    """
     steps = tuple(
-        replace(step, statements=tuple(replace(measure, notices=()) for measure in step.statements))
+        replace(
+            step,
+            statements=tuple(replace(measure, notices=()) for measure in step.statements),
+            red=tuple(red.partition(": expected ")[0] for red in step.red),
+            error=_place(step.error),
+        )
         for step in rehearsal.steps
     )
-    return replace(rehearsal, steps=steps)
+    ways = tuple(replace(way, error=_place(way.error)) for way in rehearsal.ways_back)
+    return replace(rehearsal, steps=steps, ways_back=ways)
+
+
+def _place(error: str) -> str:
+    """``rollback/004.sql:12: DROP TYPE`` of all that was said."""
+    return ": ".join(error.split(": ")[:2])
 
 
 def scripts_of(runbook: Runbook, step: Step) -> tuple[tuple[str, str], ...]:

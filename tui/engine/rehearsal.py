@@ -147,7 +147,11 @@ class Rehearsing:
             elif self._since is not None and at == min(number, len(self._first) - 1):
                 # Values that are made anew may be others.
                 now = _by_count(await self._fingerprint())
-                self._tell_again(told_apart(_by_count(self._first[at]), now)[0])
+                found = told_apart(_by_count(self._first[at]), now)[0]
+                self._tell_again(found)
+                if found and at < len(self._runbook.steps):
+                    # What comes next is judged for itself.
+                    await self._renew(at)
 
     async def _step(self, run: Run, step: str) -> str:
         """What went wrong with it, in words; empty where it is applied and its verifications were asked."""
@@ -199,7 +203,7 @@ class Rehearsing:
         way = len(self._ways) - 1
         if not await self._forward(number):
             return False
-        if self._ways[way].again:
+        if self._ways[way].again and self._since is not None:
             await self._renew(number)
         self._since = None
         return True
@@ -209,8 +213,6 @@ class Rehearsing:
         if await self._back(number, 0):
             # What is taken back whole is a run that is over: the next one begins anew.
             await self._leave()
-        elif number < len(self._runbook.steps):
-            await self._renew(0)
 
     async def _back(self, number: int, to: int) -> bool:
         """Tries the way back from here to where ``to`` steps are applied; False where it is not proven."""
@@ -234,7 +236,7 @@ class Rehearsing:
             error = str(closed)
         if error:
             self._tell_way(WayBack(after, stays, scripts, "failed", self._tried.seconds, (), error))
-            await self._renew(number if to else 0)
+            await self._renew_after(number, to)
             return False
         apart, limits = told_apart(self._first[to], await self._fingerprint())
         self._limits |= dict.fromkeys(limits)
@@ -242,7 +244,7 @@ class Rehearsing:
         verdict: Verdict = "lossy" if found else "proven"
         self._tell_way(WayBack(after, stays, scripts, verdict, self._tried.seconds, found))
         if found:
-            await self._renew(number if to else 0)
+            await self._renew_after(number, to)
         else:
             self._since = len(self._ways) - 1
         return not found
@@ -263,6 +265,11 @@ class Rehearsing:
             self._ways[self._since] = replace(self._ways[self._since], again=found)
 
     # The ground
+
+    async def _renew_after(self, number: int, to: int) -> None:
+        """For what is tried next, where anything is: from the same step, or from the start."""
+        if to or number < len(self._runbook.steps):
+            await self._renew(number if to else 0)
 
     async def _renew(self, number: int) -> None:
         """A fresh copy, with so many steps applied again. Raises _Unsteady."""

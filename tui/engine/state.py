@@ -100,7 +100,8 @@ class RunState:
     def uncompared(self) -> bool:
         """Everything was taken back, and what was kept of the time before still waits to be compared with."""
         kept = self.before is not None and not self.before.error
-        return self.rolled_back and kept and (self.compared is None or bool(self.compared.error))
+        asks = self.compared is None or bool(self.compared.error and not self.compared.final)
+        return self.rolled_back and kept and asks
 
     @property
     def busy(self) -> bool:
@@ -149,7 +150,9 @@ class RunState:
         failed = any(s.status is StepStatus.FAILED for s in self.steps)
         red = any(v.status is VerificationStatus.FAILED for v in self.due)
         unfinished = self.rollback_ok is False or (self.rollback is not None and self.rollback_ok is None)
-        differs = self.compared is not None and bool(self.compared.differences or self.compared.earlier)
+        differs = self.compared is not None and bool(
+            self.compared.differences or self.compared.earlier or self.compared.error
+        )
         return 1 if failed or red or unfinished or self.uncompared or (self.rolled_back and differs) else 0
 
     def next_act(self) -> NextAct:

@@ -65,5 +65,7 @@ async def run_to(run: Run, last: str | None, *, reason: str | None = None) -> in
                 raise
             await run.override(closed.act.gate_ids, reason)
             continue
-        if act.kind in ("run_step", "repair") and run.state.applied == before:
+        if (act.kind in ("run_step", "repair") and run.state.applied == before) or (
+            act.kind == "run_verifications" and run.state.uncompared
+        ):
             return run.state.exit_code or FAILED

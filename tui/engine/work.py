@@ -65,7 +65,7 @@ class Work:
         if newest is not None:
             stale = tuple(proof.step for proof in newest.steps if proofs.stale(self._runbook, proof))
             if told is None or (newest.at, stale) != (told.rehearsal.at, told.stale):
-                await self._recorder.record(e.ProofRead(e.now(), proofs.without_notices(newest), stale))
+                await self._recorder.record(e.ProofRead(e.now(), proofs.for_others(newest), stale))
         if self._state.forecast is not None and self._state.present:
             # Its names and sizes are those of before the first step.
             await self._foretell_rest()

@@ -24,6 +24,8 @@ UNREAD = "unread"
 COLUMN = re.compile(r'^ {4}(?! ).*\bAS ("[^"]+"|\w+),?$', re.MULTILINE)
 """The columns of a file, in its first SELECT: each is named at the end of a line of four blanks' indentation."""
 _INSUFFICIENT_PRIVILEGE = "42501"
+# What somebody wrote and the server gives back as it is: no expression that it prints.
+_AS_WRITTEN = frozenset({"body", "comment", "security labels", "settings", "value"})
 _LONG = ("/constraints", "/indexes", "/columns")
 
 
@@ -47,7 +49,7 @@ class _Catalogs:
         self._fact, self._object = (f"{end}{token_urlsafe(9)}{end}" for end in "<>")
         self._attached: dict[str, list[str]] = {}
         # Many values that are not in their one form yet are the same.
-        self._known: dict[str, str] = {}
+        self._known: dict[tuple[bool, str], str] = {}
         self._refused: list[str] = []
         self._building: list[asyncio.Task[list[str]]] = []
         self._unattached: set[str] = set()
@@ -159,9 +161,10 @@ class _Catalogs:
             if fact == "on":
                 lines.append(f"  on: {in_a_line(value)}")
                 continue
-            shown = self._known.get(value)
+            written = fact in _AS_WRITTEN
+            shown = self._known.get((written, value))
             if shown is None:
-                shown = self._known[value] = in_lines(value)
+                shown = self._known[written, value] = in_lines(value, as_written=written)
             lines.append(fact_text(fact, shown))
         return "\n".join(lines)
 
@@ -181,7 +184,9 @@ def in_a_line(text: str) -> str:
     return shown if shown == text else f"{shown} [sha256 {sha256(text.encode()).hexdigest()[:16]}]"
 
 
-def in_lines(text: str) -> str:
+def in_lines(text: str, *, as_written: bool) -> str:
     """The value with its lines, in the form that it keeps over dump and restore; hashed like a name."""
     shown = safe(text, lines=True)
-    return one_form(text) if shown == text else f"{shown} [sha256 {sha256(text.encode()).hexdigest()[:16]}]"
+    if shown == text:
+        return text if as_written else one_form(text)
+    return f"{shown} [sha256 {sha256(text.encode()).hexdigest()[:16]}]"

@@ -58,9 +58,10 @@ def _text(pieces: "list[str | _Group]") -> str:
 
 def _group(opened: str, pieces: "list[str | _Group]") -> _Group:
     pieces = _cast_elements(pieces)
-    connective = next(
-        (word for word in (" AND ", " OR ") for piece in pieces if isinstance(piece, str) and word in _plain(piece)), ""
-    )
+    plain = [_plain(piece) for piece in pieces if isinstance(piece, str)]
+    found = [word for word in (" AND ", " OR ") if any(word in piece for piece in plain)]
+    # The server brackets one within the other: where both stand side by side it is no list of its.
+    connective = found[0] if len(found) == 1 else ""
     if connective:
         pieces = _flat(pieces, connective)
     text = f"{opened}{_text(pieces)}{')' if opened == '(' else ']'}"

@@ -211,10 +211,10 @@ def _lost(state: RunState, width: int, counting: Counting | None) -> list[Line]:
         told += wrap(_loss(loss, state), room, "warn", limit=3)
     if len(written) > _MOST:
         told.append(Line(f"… and {len(written) - _MOST} more tables and columns", "warn"))
-    lines = _row("would be lost", told or [Line("nothing that was written since")])
+    lines = _row("would be lost", told or wrap("no more than the steps made; changes in that are not seen", room))
     own = [f"{loss.name} ({number(loss.count)})" for loss in found if _own(loss) and loss.count is not None]
     if own:
-        lines += _row("goes as made", wrap(listed(tuple(own), _MOST), room, "dim", limit=4))
+        lines += _row("goes with it", wrap(listed(tuple(own), _MOST), room, "dim", limit=4))
     return lines
 
 
@@ -228,7 +228,7 @@ def _loss(loss: Loss, state: RunState) -> str:
     at = next((s.at for s in state.steps if s.plan.id == loss.step), None)
     noun = loss.what.removesuffix("s")
     if loss.count is None:
-        return f"{loss.name}: {loss.what}, too many to be counted now"
+        return f"{loss.name}: {loss.what}, which could not be counted now"
     if loss.since is not None and loss.since > 0 and at is not None:
         if loss.what == "rows":
             whole = f" ({number(loss.count)} in all)" if loss.count != loss.since else ""

@@ -166,29 +166,32 @@ def _who(one: InTheWay) -> str:
 # While it runs
 
 
-def judged(view: View, lock: Lock) -> Judged:
-    """Whether this lock of ours was foreseen; nothing where that says nothing: no table of theirs, or a way back."""
-    script = view.script
-    if script is None or script.started.direction == "back" or lock.locktype != "relation":
-        return ""
-    forecast = forecast_of(view, script.started.script)
-    catalog = lock.relation_oid is not None and lock.relation_oid < _FIRST_OF_USERS
-    if forecast is None or catalog or lock.relation.startswith(_NOT_THEIRS):
-        return ""
-    known = next((one for one in forecast.locks if one.relation == lock.relation), None)
-    if known is not None and strength(lock.mode) <= strength(known.mode):
-        return "as rehearsed" if forecast.source == "rehearsed" else "as foreseen by rule"
-    return "not foreseen" if _is_theirs(view, lock, known) else ""
+class Foreseen:
+    """What was foreseen of the script in hand, and which tables were there before it: looked up for each lock."""
 
+    def __init__(self, view: View) -> None:
+        script, before = view.script, view.state.before
+        forecast = forecast_of(view, script.started.script) if script is not None else None
+        self.known = {lock.relation: lock for lock in reversed(forecast.locks)} if forecast is not None else {}
+        # What a way back locks was not looked at.
+        forward = script is not None and script.started.direction == "forward"
+        self._source = forecast.source if forecast is not None and forward else None
+        self._tables: set[int] | None = None
+        if before is not None and before.tables:
+            made = (one.oid for told in view.state.made for one in told.made if not one.column)
+            self._tables = {*(oid for oid, _ in before.tables), *made}
 
-def _is_theirs(view: View, lock: Lock, known: ForeseenLock | None) -> bool:
-    """It is a table that was there before this step: indexes and what the step makes itself are none."""
-    before = view.state.before
-    if before is None or not before.tables:
-        return known is not None and _is_table(known)
-    tables = {oid for oid, _ in before.tables}
-    tables |= {made.oid for told in view.state.made for made in told.made if not made.column}
-    return lock.relation_oid in tables
+    def judge(self, lock: Lock) -> Judged:
+        """Whether this lock of ours was foreseen; nothing of a way back, and of what is no table of theirs."""
+        catalog = lock.relation_oid is not None and lock.relation_oid < _FIRST_OF_USERS
+        if self._source is None or lock.locktype != "relation" or catalog or lock.relation.startswith(_NOT_THEIRS):
+            return ""
+        known = self.known.get(lock.relation)
+        if known is not None and strength(lock.mode) <= strength(known.mode):
+            return "as rehearsed" if self._source == "rehearsed" else "as foreseen by rule"
+        # Indexes and what the step makes itself are no tables that were there before it.
+        theirs = known is not None and _is_table(known) if self._tables is None else lock.relation_oid in self._tables
+        return "not foreseen" if theirs else ""
 
 
 def lock_lines(view: View, script: ScriptState, width: int) -> list[Line]:
@@ -196,28 +199,26 @@ def lock_lines(view: View, script: ScriptState, width: int) -> list[Line]:
     sample = view.sample
     if sample is None or script.phase == "backoff":
         return []
-    lines = []
+    lines, foreseen = [], Foreseen(view)
     wanted = next((lock for lock in sample.our_locks if not lock.granted and lock.locktype == "relation"), None)
     if view.lock_wait is not None and sample.tree.our_wants:
         left = Line("   wants ", "warn").add(sample.tree.our_wants, "strong")
-        lines.append(_told(left, view, wanted, script, width))
-    held = [lock for lock in sample.our_locks if lock.granted and judged(view, lock) == "not foreseen"]
+        lines.append(_told(left, foreseen, wanted, width))
+    held = [lock for lock in sample.our_locks if lock.granted and foreseen.judge(lock) == "not foreseen"]
     strongest = {lock.relation: lock for lock in sorted(held, key=lambda lock: strength(lock.mode))}
     unforeseen = sorted(strongest.values(), key=lambda lock: (-strength(lock.mode), lock.relation))
     for lock in unforeseen[:_MOST]:
         left = Line("   ! holds ", "warn").add(f"{mode_in_words(lock.mode)} on {lock.relation}", "strong")
-        lines.append(_told(left, view, lock, script, width))
+        lines.append(_told(left, foreseen, lock, width))
     if len(unforeseen) > _MOST:
         lines.append(Line(f"   ! {len(unforeseen) - _MOST} more locks were not foreseen", "warn"))
     return lines
 
 
-def _told(left: Line, view: View, lock: Lock | None, script: ScriptState, width: int) -> Line:
-    forecast = forecast_of(view, script.started.script)
-    if lock is None or forecast is None:
+def _told(left: Line, foreseen: Foreseen, lock: Lock | None, width: int) -> Line:
+    if lock is None:
         return left.cut(width)
-    known = next((one for one in forecast.locks if one.relation == lock.relation), None)
-    verdict = judged(view, lock)
+    known, verdict = foreseen.known.get(lock.relation), foreseen.judge(lock)
     right = Line(f"{verdict} ", "warn" if verdict == "not foreseen" else "dim") if verdict else Line()
     if known is not None and known.here is not None and _is_table(known):
         room = width - left.cells - right.cells - 5

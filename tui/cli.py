@@ -212,6 +212,10 @@ def rehearse(
         raise click.UsageError("--clone, --like and --fixture are three places to rehearse on: choose one")
     if dsn and not clone:
         raise click.UsageError("-d with --clone rehearses on a copy of that database, --like DSN on its schema alone")
+    if clone and server is not None:
+        raise click.UsageError("--clone copies the database on its own server: leave out --server")
+    if (clone or like is not None) and scale != 1:
+        raise click.UsageError("--scale is the size of the fixture's data: leave it out")
     loaded = _load(runbook)
     if clone:
         there = asyncio.run(it.agreed(loaded, Dsn(dsn), production))

@@ -14,10 +14,11 @@ from rich.cells import cell_len, set_cell_size
 from tui.engine import events as e
 from tui.engine import proofs
 from tui.engine.lock_words import mode_in_words
-from tui.engine.places import PlaceFailed, fit_to_copy, size_in_words
+from tui.engine.place import NAME
+from tui.engine.places import GUARDED, PlaceFailed, fit_to_copy, size_in_words
 from tui.engine.plan import target_of
 from tui.engine.proof import Difference, Rehearsal
-from tui.engine.rehearsal import NAME, Rehearsing
+from tui.engine.rehearsal import Rehearsing
 from tui.headless import ask, nobody_reads
 from tui.postgres.clone import pinned
 from tui.postgres.rows import safe
@@ -48,7 +49,7 @@ async def agreed(runbook: "Runbook", dsn: Dsn, production: bool) -> Dsn:
     be copied, CannotConnect, ConnectionLost, StatementFailed.
     """
     dsn = await pinned(dsn, application_name=NAME)
-    async with await PgSession.open(dsn, application_name=NAME) as session:
+    async with await PgSession.open(dsn, application_name=NAME, options=GUARDED) as session:
         target = target_of(runbook, await session.server(), asked=production)
         size = size_in_words((await fit_to_copy(session, runbook)).bytes)
     takes = (

@@ -1,5 +1,5 @@
--- This server's roles, each fact as the statement that brings it about and the one that takes it back (null: none needed).
--- Passwords are nobody's business here. login: the one role that may log in; null: all that may do so here.
+-- This server's roles, each fact as the statement that brings it about on another one, where only the role login may log in.
+-- Passwords are nobody's business here.
 -- to_jsonb: from PostgreSQL 16 on a membership has two options more.
 WITH roles AS (
     SELECT * FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_'
@@ -15,7 +15,7 @@ WITH roles AS (
     JOIN roles AS member ON member.oid = m.member
     GROUP BY 1, 2
 )
-SELECT 1 AS pass, format('role %s', rolname) AS what, format('CREATE ROLE %I', rolname) AS statement, format('DROP ROLE %I', rolname) AS undo
+SELECT 1 AS pass, format('role %s', rolname) AS what, format('CREATE ROLE %I', rolname) AS statement
 FROM roles WHERE oid <> 10
 UNION ALL
 SELECT
@@ -30,9 +30,8 @@ SELECT
         CASE WHEN rolcreatedb THEN 'CREATEDB' ELSE 'NOCREATEDB' END,
         CASE WHEN rolreplication THEN 'REPLICATION' ELSE 'NOREPLICATION' END,
         CASE WHEN rolbypassrls THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END,
-        CASE WHEN coalesce(rolname = %(login)s::text, rolcanlogin) THEN 'LOGIN' ELSE 'NOLOGIN' END
-    ),
-    NULL
+        CASE WHEN rolname = %(login)s::text THEN 'LOGIN' ELSE 'NOLOGIN' END
+    )
 FROM roles WHERE oid <> 10
 UNION ALL
 SELECT
@@ -42,7 +41,6 @@ SELECT
         WHEN inherit IS NOT NULL THEN format(' WITH ADMIN %s, INHERIT %s, SET %s', admin::text, inherit::text, set::text)
         WHEN admin THEN ' WITH ADMIN OPTION'
         ELSE ''
-    END,
-    format('REVOKE %I FROM %I CASCADE', granted, member)
+    END
 FROM memberships
 ORDER BY pass, what

@@ -1,5 +1,5 @@
 -- Settings that are kept for a database and its roles (database: its name), or for roles in all of them (database: empty),
--- each as the statement that sets it for the copy, and the one that takes it back, where roles keep it.
+-- each as the statement that sets it for the copy.
 -- A setting that is a list of names is stored as such a list, and has to be given name by name; those of it are the ones
 -- that are marked GUC_LIST_QUOTE in the server's source (variable_is_guc_list_quote in pg_dump).
 -- elsewhere: the copy is on another server, which has neither these libraries nor these tablespaces (statement null).
@@ -37,7 +37,6 @@ SELECT
             )
             ELSE quote_literal(value)
         END
-    END AS statement,
-    CASE WHEN database IS NULL THEN format('%s RESET %I', alter, name) END AS undo
+    END AS statement
 FROM settings
 ORDER BY at, what

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from tui.postgres import embedded, supervisor
-from tui.postgres.embedded import EmbeddedError, EmbeddedServer, installations, newest_installation
+from tui.postgres.embedded import EmbeddedError, EmbeddedServer, Installation, installations, newest_installation
 
 OWNER = """
 import signal
@@ -160,6 +160,26 @@ def test_halt_restart_and_kill_keep_what_is_committed() -> None:
             idle.execute("SELECT 1")
         with psycopg.connect(server.dsn()) as connection:
             assert connection.execute("SELECT n FROM kept").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("installation", installations(), ids=lambda one: f"{one.source}{one.major}")
+def test_a_saved_server_is_restored_as_a_whole(installation: Installation) -> None:
+    with EmbeddedServer(installation) as server:
+        with psycopg.connect(server.dsn(), autocommit=True) as connection:
+            connection.execute("CREATE ROLE kept")
+        server.save()
+        with pytest.raises(EmbeddedError, match="is not running"):
+            print(server.pid)
+        for _ in range(2):
+            server.restore()
+            with psycopg.connect(server.dsn(), autocommit=True) as connection:
+                named = connection.execute("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1").fetchall()
+                assert named == [("kept",), ("postgres",)]
+                connection.execute("ALTER ROLE kept RENAME TO another")
+                connection.execute("CREATE DATABASE more")
+                connection.execute("ALTER SYSTEM SET port TO 1")
+        directory = server.directory
+    assert not directory.exists()
 
 
 def test_keep_leaves_data_and_log() -> None:

@@ -169,7 +169,7 @@ class TestRefused:
             # A session of the fixture's may still be on its way out, and is named as well.
             assert f" {pid} billing" in said.partition("connected are:")[2]
             assert "of postgres, idle" in said
-            assert ". End these sessions" in said
+            assert ". End these, keep new ones out" in said
             assert "\x1b" not in said
             await application.execute("SELECT 1")
         assert copies(filled) == []

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import struct
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from conftest import INSTALLATIONS, Servers
 from runbooks import execute, one, read, rows, session, until_true, write
 
+from tui import rehearse
 from tui.engine import place_keeper
-from tui.engine.places import PlaceFailed, on_clone, sweep
+from tui.engine.places import PlaceFailed, on_clone, on_like, sweep
 from tui.postgres import clone
 from tui.postgres.embedded import EmbeddedServer, extensions, installations
 from tui.postgres.session import Dsn
@@ -150,6 +152,71 @@ class TestRefusedBeforeCopying:
             execute(filled, "DROP OWNED BY harm_dba CASCADE", "DROP ROLE harm_dba")
 
 
+class TestNobodyWaits:
+    async def test_behind_those_who_are_in_the_original(self, filled: str, book: Runbook) -> None:
+        with psycopg.connect(filled) as application:
+            application.execute("SELECT 1")
+            assert await self.refused(filled, book, "; connected are: .*idle in transaction") < 3
+
+    async def test_behind_a_lock_of_the_original_itself(self, filled: str, book: Runbook) -> None:
+        name = Dsn(filled).get("dbname")
+        with psycopg.connect(elsewhere(filled)) as careless:
+            careless.execute(f"COMMENT ON DATABASE {name} IS 'x'".encode())
+            assert await self.refused(filled, book, "lock timeout. Somebody alters it") < 4
+
+    async def refused(self, dsn: str, book: Runbook, why: str) -> float:
+        """How long somebody waited at most who connected meanwhile."""
+        refusing = asyncio.ensure_future(on_clone(Dsn(dsn), book, told=quiet).__aenter__())
+        longest = 0.0
+        while not refusing.done():
+            begun = time.monotonic()
+            async with await psycopg.AsyncConnection.connect(dsn):
+                longest = max(longest, time.monotonic() - begun)
+            await asyncio.sleep(0.05)
+        with pytest.raises(PlaceFailed, match=why):
+            await refusing
+        assert copies(dsn) == []
+        return longest
+
+    async def test_a_prepared_transaction_is_named(self, filled: str, book: Runbook) -> None:
+        execute(filled, "BEGIN", "DELETE FROM people", "PREPARE TRANSACTION 'left'")
+        try:
+            with pytest.raises(PlaceFailed, match="connected are: prepared transaction left of postgres"):
+                await on_clone(Dsn(filled), book, told=quiet).__aenter__()
+        finally:
+            execute(filled, "ROLLBACK PREPARED 'left'")
+
+    async def test_autovacuum_is_in_nobodys_way(self, book: Runbook) -> None:
+        """Neither in the original nor in a copy, and an ordinary role may not end it there."""
+        options: dict[str, str | int | bool] = {
+            "autovacuum_naptime": "1s",
+            "autovacuum_vacuum_cost_delay": "100ms",
+            "autovacuum_vacuum_cost_limit": 1,
+        }
+        with EmbeddedServer(options=options) as server:
+            execute(server.dsn(), "CREATE ROLE harm_owner LOGIN CREATEDB", "CREATE DATABASE app OWNER harm_owner")
+            dsn = server.dsn("app", "harm_owner")
+            execute(dsn, "CREATE SCHEMA s CREATE TABLE people (id integer, much text)")
+
+            async def vacuumed(there: str) -> None:
+                execute(
+                    there,
+                    "INSERT INTO s.people SELECT g, repeat('x', 200) FROM generate_series(1, 100000) g",
+                    "DELETE FROM s.people WHERE id % 2 = 0",
+                )
+                worker = "FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND datname = "
+                name = Dsn(there).get("dbname")
+                await until_true(server.dsn(), f"SELECT EXISTS (SELECT {worker} '{name}')", seconds=60)
+
+            await vacuumed(dsn)
+            told: list[str] = []
+            async with on_clone(Dsn(dsn), book, told=told.append) as place:
+                await vacuumed(str(await place.fresh()))
+                await vacuumed(str(await place.fresh()))
+            assert copies(server.dsn()) == []
+            assert len(told) == 1
+
+
 class TestTheRightServer:
     async def test_what_leads_every_name_to_one_database(
         self, server18: EmbeddedServer, filled: str, book: Runbook
@@ -197,15 +264,45 @@ class TestOnlyOurs:
             with pytest.raises(PlaceFailed, match="already exists"):
                 await on_clone(Dsn(filled), book, told=quiet).__aenter__()
             assert copies(filled) == [theirs]
-            async with session(filled) as holder:
-                await holder.execute(f"SELECT pg_advisory_lock({clone.SPACE}, x'deadbeef'::int)".encode())
-                # Advisory locks are those of one database, and the keeper's is postgres.
-                async with session(elsewhere(filled)) as beside:
-                    await beside.execute(f"SELECT pg_advisory_lock({clone.SPACE}, x'deadbeef'::int)".encode())
-                    with pytest.raises(PlaceFailed, match=f"another session has the lock of {theirs}"):
-                        await on_clone(Dsn(filled), book, told=quiet).__aenter__()
+            # Advisory locks are those of one database, and the keeper's is postgres.
+            async with session(elsewhere(filled)) as beside:
+                await beside.execute(f"SELECT pg_advisory_lock({clone.SPACE}, x'deadbeef'::int)".encode())
+                with pytest.raises(PlaceFailed, match=f"another session has the lock of {theirs}"):
+                    await on_clone(Dsn(filled), book, told=quiet).__aenter__()
         finally:
             execute(filled, f"DROP DATABASE {theirs}")
+
+    async def test_a_function_that_goes_before_the_catalogs(self, filled: str, book: Runbook) -> None:
+        """An exact match goes before the catalog's format(text, VARIADIC "any"), whatever comes first in the path."""
+        for arguments in ("text, name", "text, text", "text, name, name", "text, text, name"):
+            execute(
+                filled,
+                f"CREATE FUNCTION public.format({arguments}) RETURNS text LANGUAGE plpgsql "
+                "AS $$ BEGIN RAISE EXCEPTION 'runs as %', current_user; END $$",
+            )
+        execute(
+            filled,
+            "CREATE FOREIGN DATA WRAPPER w",
+            "CREATE SERVER far FOREIGN DATA WRAPPER w",
+            "CREATE USER MAPPING FOR PUBLIC SERVER far",
+        )
+        async with on_clone(Dsn(filled), book, told=quiet) as place:
+            await place.fresh()
+        async with on_like(Dsn(filled), book, told=quiet) as place:
+            await place.fresh()
+        await rehearse.agreed(book, Dsn(filled), False)
+
+    async def test_event_triggers_find_their_tables(self, filled: str, book: Runbook) -> None:
+        execute(
+            filled,
+            "CREATE TABLE drops (tag text)",
+            "CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN INSERT INTO drops VALUES (tg_tag); END $$",
+            "CREATE SCHEMA lockstep",
+            "CREATE EVENT TRIGGER noting ON sql_drop EXECUTE FUNCTION note()",
+        )
+        async with on_clone(Dsn(filled), book, told=quiet) as place:
+            assert rows(str(await place.fresh()), "SELECT tag FROM drops") == [("DROP SCHEMA",)]
 
     async def test_a_copy_that_lost_its_mark_is_named(self, filled: str, book: Runbook) -> None:
         told: list[str] = []
@@ -371,6 +468,20 @@ class TestLeaving:
             name = (await place.fresh()).get("dbname")
             execute(filled, f"ALTER DATABASE {name} IS_TEMPLATE true")
         assert copies(filled) == []
+
+    async def test_a_copy_whose_dropping_was_cut_short(self, filled: str, book: Runbook) -> None:
+        """The server marks it as invalid before it drops it, and refuses to alter it from then on."""
+        cut = "UPDATE pg_database SET datconnlimit = -2 WHERE datname LIKE 'lockstep_rehearsal_%'"
+        dead = "lockstep_rehearsal_00000002"
+        execute(filled, f"CREATE DATABASE {dead}", f"COMMENT ON DATABASE {dead} IS 'Lockstep: rehearsal copy of app'")
+        execute(filled, cut)
+        told: list[str] = []
+        async with on_clone(Dsn(filled), book, told=told.append) as place:
+            await place.fresh()
+            execute(filled, cut)
+        assert copies(filled) == []
+        assert told[0] == f"dropped {dead}, which a rehearsal left that died"
+        assert len(told) == 2
 
     async def test_a_dead_one_that_cannot_be_dropped_is_told(self, filled: str, book: Runbook) -> None:
         dead = "lockstep_rehearsal_00000001"

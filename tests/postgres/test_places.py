@@ -53,7 +53,10 @@ CREATE SCHEMA lockstep CREATE TABLE lockstep.kept (n integer);
 @pytest.fixture
 def book(tmp_path: Path) -> Runbook:
     files = {
-        "fixture/001.sql": "CREATE ROLE fixture_role; CREATE TABLE people (id integer PRIMARY KEY);",
+        "fixture/001.sql": """CREATE ROLE fixture_role;
+            CREATE ROLE fixture_owner;
+            CREATE TABLE people (id integer PRIMARY KEY);
+            ALTER TABLE people OWNER TO fixture_owner;""",
         "fixture/002.sql": """INSERT INTO people
             SELECT generate_series(1, (10 * current_setting('lockstep.scale')::float)::int);""",
     }
@@ -144,6 +147,13 @@ class TestFixture:
             execute(second, "DROP ROLE fixture_role")
             third = str(await place.fresh())
             assert one(third, "SELECT count(*) FROM pg_roles WHERE rolname = 'fixture_role'") == 1
+            owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'people'"
+            execute(third, "ALTER ROLE fixture_owner RENAME TO another", "ALTER SYSTEM SET work_mem TO '3MB'")
+            fourth = str(await place.fresh())
+            assert (one(fourth, owner), one(fourth, "SHOW work_mem")) == ("fixture_owner", "4MB")
+            # Nothing but what a step sees depends on a role.
+            execute(fourth, "ALTER TABLE people OWNER TO postgres", "DROP ROLE fixture_owner")
+            assert one(str(await place.fresh()), owner) == "fixture_owner"
             directory = Path(str(Dsn(first).get("host")))
         assert mode(directory) is None
         assert told[1:] == ["loads the fixture: 001.sql", "loads the fixture: 002.sql"]
@@ -286,17 +296,10 @@ class TestLike:
                 await place.fresh()
             assert [line for line in told if "own functions" in line] == said
 
-    async def test_a_database_that_is_called_as_ours(self, server18: EmbeddedServer, book: Runbook) -> None:
-        dsn = server18.create_database("lockstep_pristine")
-        try:
-            execute(dsn, "CREATE TABLE people (id integer)")
-            async with on_like(Dsn(dsn), book, told=lambda _: None) as place:
-                for _ in range(2):
-                    fresh = await place.fresh()
-                    assert fresh.get("dbname") == "lockstep_pristine"
-                    assert one(str(fresh), "SELECT count(*) FROM people") == 0
-        finally:
-            server18.drop_database("lockstep_pristine")
+    async def test_of_a_template(self, server18: EmbeddedServer, book: Runbook) -> None:
+        async with on_like(Dsn(server18.dsn("template1")), book, told=lambda _: None) as place:
+            for _ in range(2):
+                assert one(str(await place.fresh()), "SELECT current_database()") == "template1"
 
     async def test_where_the_superuser_works_as_another_role(self, book: Runbook) -> None:
         with EmbeddedServer() as server:

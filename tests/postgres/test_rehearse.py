@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import INSTALLATIONS
+from forks import run
 from runbooks import execute, one, rows, write
 
 from tui.engine.proofs import newest
@@ -18,14 +19,7 @@ MAJORS = sorted({one.major for one in INSTALLATIONS.values() if one.source == "w
 
 
 def rehearse(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "tui", "rehearse", *arguments],
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=240,
-        check=False,
-    )
+    return run("rehearse", *arguments, stdin=stdin, timeout=240)
 
 
 def objects(stdout: str) -> list[dict[str, Any]]:
@@ -148,6 +142,10 @@ def test_what_is_asked_for_and_cannot_be(tmp_path: Path) -> None:
     neither = rehearse(book, "-d", "dbname=app")
     assert neither.returncode == 2
     assert "--clone" in neither.stderr
+    for place in (["-d", "dbname=app", "--clone", "--server", "18"], ["--like", "dbname=app", "--scale", "2"]):
+        pointless = rehearse(book, *place)
+        assert pointless.returncode == 2
+        assert "leave" in pointless.stderr
     nobody = rehearse(book, "-d", f"host={tmp_path} dbname=app", "--clone")
     assert nobody.returncode == 3
     version = rehearse("iso-agents-to-users", "--server", "9")

@@ -148,14 +148,10 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What a copy does not get by itself, in words, with the statement for it; None: it cannot have that.
-
-    ``undo`` is the statement that takes it away again, where one is needed.
-    """
+    """What a copy does not get by itself, in words, with the statement for it; None: it cannot have that."""
 
     what: str
     statement: str | None
-    undo: str | None = None
 
 
 async def carried(session: PgSession, database: str, copy: str, *, elsewhere: bool) -> list[Carried]:
@@ -165,20 +161,23 @@ async def carried(session: PgSession, database: str, copy: str, *, elsewhere: bo
     """
     grants = await session.query(load("rehearsal/grants"), {"database": database, "copy": copy})
     found = [Carried(what or "", statement) for _, what, statement, _ in grants.rows]
-    return found + await _settings(session, database, copy, elsewhere)
+    return found + await _settings(session, database, copy, elsewhere=elsewhere)
 
 
-async def roles(session: PgSession, *, login: str | None, elsewhere: bool) -> list[Carried]:
-    """The server's roles, in the order in which they can be made. Raises StatementFailed, ConnectionLost."""
+async def roles(session: PgSession, *, login: str) -> list[Carried]:
+    """The server's roles for another one, in the order in which they can be made, one of which may log in there.
+
+    Raises StatementFailed, ConnectionLost.
+    """
     answer = await session.query(load("rehearsal/roles"), {"login": login})
-    found = [Carried(what or "", statement, undo) for _, what, statement, undo in answer.rows]
-    return found + await _settings(session, "", "", elsewhere)
+    found = [Carried(what or "", statement) for _, what, statement in answer.rows]
+    return found + await _settings(session, "", "", elsewhere=True)
 
 
-async def _settings(session: PgSession, database: str, copy: str, elsewhere: bool) -> list[Carried]:
+async def _settings(session: PgSession, database: str, copy: str, *, elsewhere: bool) -> list[Carried]:
     names: dict[str, object] = {"database": database, "copy": copy, "elsewhere": elsewhere}
     answer = await session.query(load("rehearsal/settings"), names)
-    return [Carried(what or "", statement, undo) for what, statement, undo in answer.rows]
+    return [Carried(what or "", statement) for what, statement in answer.rows]
 
 
 async def carry_over(session: PgSession, carrying: list[Carried], told: Told) -> None:

@@ -1,5 +1,6 @@
 """A rehearsal on a clone: CREATE DATABASE … TEMPLATE on the database's own server."""
 
+import asyncio
 from types import TracebackType
 from typing import Self
 
@@ -11,10 +12,14 @@ from tui.runbook.model import Runbook
 
 from .place import NAME, Kind, Original, PlaceFailed, Told, carried, carry_over, failing, once, to_the_end
 from .place_fit import fit_to_copy, size_in_words
-from .place_keeper import OURS, Keeper, open_beside
+from .place_keeper import GUARDED, OURS, Keeper, open_beside
 from .pooler import pooled
 
 _IN_USE = "55006"
+_LOCKED = "55P03"
+# Our own sessions from before may still be on their way out.
+_LEAVING = 2.0
+_LOOK_EVERY = 0.1
 
 
 class Clone:
@@ -57,7 +62,7 @@ class Clone:
 
     async def _begin(self) -> None:
         self._dsn = await clone.pinned(self._dsn, application_name=NAME)
-        async with await PgSession.open(self._dsn, application_name=NAME, options=OURS) as source:
+        async with await PgSession.open(self._dsn, application_name=NAME, options=GUARDED) as source:
             self._of = await fit_to_copy(source, self._runbook)
             self.where = f"a clone of {safe(self._of.where)}"
             keeper = self._keeper = await Keeper.open(self._dsn, self._of, source)
@@ -70,11 +75,33 @@ class Clone:
         size = size_in_words(self._of.bytes)
         self._told(f"copies {safe(self._of.where)}, {size}: twice that is needed on its disk during the rehearsal")
         self._outside = await self._outside_now(session)
+        await self._refuse_in_use(session)
         self._pristine = clone.Copy()
         try:
             await self._copy(keeper, self._pristine, self._of.name)
         except StatementFailed as failure:
             raise PlaceFailed(await self._why(session, failure)) from None
+
+    async def _refuse_in_use(self, session: PgSession) -> None:
+        """Before the server is asked to copy: for five seconds it waits for who is there, and lets nobody else in."""
+        for _ in range(round(_LEAVING / _LOOK_EVERY)):
+            if not (people := await self._connected(session)):
+                return
+            await asyncio.sleep(_LOOK_EVERY)
+        raise PlaceFailed(self._in_use(people))
+
+    async def _connected(self, session: PgSession) -> list[str]:
+        """Who keeps the original from being copied, in words."""
+        answer = await session.query(load("rehearsal/sessions"), {"database": self._of.name})
+        return [safe(f"{what} of {role}{f', {state}' if state else ''}") for what, role, state in answer.rows]
+
+    def _in_use(self, people: list[str]) -> str:
+        connected = f"are: {'; '.join(people)}" if people else "was somebody who is gone by now"
+        return (
+            f"could not copy {safe(self._of.where)}: PostgreSQL copies a database only while nobody else is connected "
+            f"to it; connected {connected}. End these, keep new ones out as long as the copying takes, and try "
+            "again; or rehearse with --like, which disturbs nobody"
+        )
 
     async def _copy(self, keeper: Keeper, copy: clone.Copy, template: str) -> None:
         session = await keeper.session()
@@ -84,19 +111,13 @@ class Clone:
 
     async def _why(self, session: PgSession, failure: StatementFailed) -> str:
         error = failure.error
+        if error.sqlstate == _IN_USE:
+            return self._in_use(await self._connected(session))
         text = f"could not copy {safe(self._of.where)}: {' '.join(filter(None, (error.message, error.detail)))}"
-        if error.sqlstate != _IN_USE:
-            return f"{text}. {error.hint}" if error.hint else text
-        answer = await session.query(load("rehearsal/sessions"), {"database": self._of.name})
-        people = [
-            safe(f"{pid} {name or backend} of {user or 'the server'}{f', {state}' if state else ''}")
-            for pid, name, user, backend, state in answer.rows
-        ]
-        return (
-            f"{text}. PostgreSQL copies a database only while nobody else is connected to it"
-            f"{'; connected are: ' if people else ''}{'; '.join(people)}. End these sessions, keep new ones out "
-            f"as long as the copying takes, and try again; or rehearse with --like, which disturbs nobody"
-        )
+        mend = error.hint
+        if error.sqlstate == _LOCKED:
+            mend = "Somebody alters it, comments on it or grants rights on it, and has not committed yet: try again"
+        return f"{text}. {mend}" if mend else text
 
     async def fresh(self) -> Dsn:
         if self._keeper is None or self._pristine is None:
@@ -119,7 +140,11 @@ class Clone:
     async def _shut_off(self, inside: PgSession) -> None:
         """From the original's ledger, which is its own affair, and from the servers that it has a way to."""
         await inside.execute("DROP SCHEMA IF EXISTS lockstep CASCADE")
+        # Guarded for our question alone: event triggers find what they name as they do in the original.
+        await inside.execute("BEGIN")
+        await inside.execute("SET LOCAL search_path TO pg_catalog")
         mappings = [row[0] or "" for row in (await inside.query(load("rehearsal/mappings"))).rows]
+        await inside.execute("COMMIT")
         for statement in mappings:
             await inside.execute(statement)
         if mappings:

@@ -1,6 +1,5 @@
 """A rehearsal on the runbook's own fixture."""
 
-from tui.postgres import clone
 from tui.postgres.embedded import INSTALL, Installation, installations, newest_installation
 from tui.runbook.model import Runbook
 
@@ -41,7 +40,7 @@ class Fixture(Embedded):
             raise PlaceFailed(str(failure)) from None
 
     async def _load(self, ground: Ground) -> None:
-        await clone.empty(ground.admin, ground.pristine)
+        await ground.empty()
         last = ""
 
         def progress(_done: int, _all: int, file: str) -> None:
@@ -50,8 +49,8 @@ class Fixture(Embedded):
                 self._told(f"loads the fixture: {file}")
             last = file
 
-        await fixture.load(ground.dsn(ground.pristine), self._runbook.path, self._scale, progress)
-        await ground.stands([], "postgres")
+        await fixture.load(ground.dsn, self._runbook.path, self._scale, progress)
+        await ground.stands("postgres", told=self._told)
 
 
 def _of(major: int) -> Installation:

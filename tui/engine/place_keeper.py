@@ -9,8 +9,15 @@ from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession, 
 
 from .place import NAME, Original, PlaceFailed
 
-OURS = {"default_transaction_read_only": "off", "statement_timeout": "0", "lock_timeout": "0"}
+OURS = {
+    "default_transaction_read_only": "off",
+    "statement_timeout": "0",
+    # Whoever connects to the original waits behind our wait for a lock of it.
+    "lock_timeout": "2s",
+}
 """Making, reading and dropping copies is no work of the application's, whatever its settings say of that."""
+GUARDED = OURS | {"search_path": "pg_catalog"}
+"""And nobody's function public.format(text, name) goes before the catalog's, to run with our rights."""
 # A rehearsal may leave it alone for hours: the server must not take it for a forgotten one.
 _KEPT = {"idle_session_timeout": "0", "idle_in_transaction_session_timeout": "0", "transaction_timeout": "0"}
 WATCH_EVERY = 5.0
@@ -126,6 +133,6 @@ class Keeper:
 async def open_beside(dsn: Dsn) -> PgSession:
     """A session on that server that is not in the database itself, where one can be had. Raises CannotConnect."""
     try:
-        return await PgSession.open(dsn.with_(dbname="postgres"), application_name=NAME, options=OURS)
+        return await PgSession.open(dsn.with_(dbname="postgres"), application_name=NAME, options=GUARDED)
     except CannotConnect:
-        return await PgSession.open(dsn, application_name=NAME, options=OURS)
+        return await PgSession.open(dsn, application_name=NAME, options=GUARDED)

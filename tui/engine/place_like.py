@@ -21,15 +21,19 @@ from .place import (
     Told,
     carried,
     carry_over,
-    once,
     refuse_if_begun,
     roles,
 )
 from .place_embedded import Embedded, Ground
 from .pooler import pooled
 
-# We only look: a rehearsal must not wait for the application, nor write.
-_LOOKING = {"default_transaction_read_only": "on", "lock_timeout": "2s", "statement_timeout": "60s"}
+# We only look: a rehearsal must not wait for the application, nor write, nor run somebody's functions with our rights.
+_LOOKING = {
+    "default_transaction_read_only": "on",
+    "lock_timeout": "2s",
+    "statement_timeout": "60s",
+    "search_path": "pg_catalog",
+}
 # The settings of the role over there may be the superuser's here, and must not bear on the loading.
 _LOADING = {
     "default_transaction_read_only": "off",
@@ -55,7 +59,7 @@ class Like(Embedded):
     _beginning = "bring the schema here"
 
     def __init__(self, dsn: Dsn, runbook: Runbook, major: int | None, told: Told) -> None:
-        super().__init__(once(told))
+        super().__init__(told)
         self.where = "a schema"
         self._dsn = dsn
         self._runbook = runbook
@@ -73,9 +77,9 @@ class Like(Embedded):
         )
         self._ground = await ground.__aenter__()
         await carry_over(ground.admin, brought.roles, self._told)
-        await self._make_pristine(ground, of)
+        await self._make(ground, of)
         await self._load(ground, brought.sql)
-        await ground.stands(brought.carried, of.owner, of.limit)
+        await ground.stands(of.owner, of.limit, tuple(brought.carried), told=self._told)
 
     async def _bring(self) -> "_Brought":
         """All that is needed of the original, to which no session of ours is left afterwards."""
@@ -95,7 +99,7 @@ class Like(Embedded):
                 of, [row[0] or "" for row in (await source.query(load("rehearsal/extensions"))).rows]
             )
             locks = await source.query("SHOW max_locks_per_transaction")
-            made = await roles(source, login=of.user, elsewhere=True)
+            made = await roles(source, login=of.user)
             carrying = await carried(source, of.name, of.name, elsewhere=True)
             await self._tell_left_out(source)
             self._told(f"dumps the schema of {safe(of.where)}")
@@ -137,23 +141,23 @@ class Like(Embedded):
             if count not in (None, "0"):
                 self._told(f"left out: {count} {word if count != '1' else word.removesuffix('s')}")
 
-    async def _make_pristine(self, ground: Ground, of: Original) -> None:
+    async def _make(self, ground: Ground, of: Original) -> None:
         locale = {"encoding": of.encoding, "lc_collate": of.collate, "lc_ctype": of.ctype}
         provider = {"i": "icu", "b": "builtin"}.get(of.provider)
         if provider:
             locale |= {"locale_provider": provider, f"{provider}_locale": of.locale}
         try:
-            await clone.empty(ground.admin, ground.pristine, **locale)
+            await ground.empty(**locale)
         except StatementFailed as failure:
             self._told(safe(f"text sorts by the locale C here: {failure.error.message}"))
-            await clone.empty(ground.admin, ground.pristine, encoding=of.encoding)
+            await ground.empty(encoding=of.encoding)
 
     async def _load(self, ground: Ground, script: str) -> None:
         """Raises PlaceFailed when an object is left out."""
         refused: list[str] = []
         mappings = end = 0
         about = "the dump"
-        async with await PgSession.open(ground.dsn(ground.pristine), application_name=NAME, options=_LOADING) as inside:
+        async with await PgSession.open(ground.dsn, application_name=NAME, options=_LOADING) as inside:
             for item in scan(script):
                 for header in _HEADER.finditer(script, end, item.start):
                     about = safe(f"{header[2].lower()} {header[3]}.{header[1]}".replace(" -.", " "))

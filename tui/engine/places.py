@@ -7,9 +7,21 @@ from .place import Place, PlaceFailed, Told
 from .place_clone import Clone, sweep
 from .place_fit import fit_to_copy, size_in_words
 from .place_fixture import Fixture
+from .place_keeper import GUARDED
 from .place_like import Like
 
-__all__ = ["Place", "PlaceFailed", "Told", "fit_to_copy", "on_clone", "on_fixture", "on_like", "size_in_words", "sweep"]
+__all__ = [
+    "GUARDED",
+    "Place",
+    "PlaceFailed",
+    "Told",
+    "fit_to_copy",
+    "on_clone",
+    "on_fixture",
+    "on_like",
+    "size_in_words",
+    "sweep",
+]
 
 
 def on_fixture(runbook: Runbook, *, scale: float = 1.0, major: int | None = None, told: Told) -> Place:

@@ -17,6 +17,7 @@ _MARK: Final = "Lockstep: rehearsal copy of "
 _MAKING: Final = SPACE
 _LARGE: Final = 1 << 30
 _GONE: Final = "3D000"
+_NO_RIGHT: Final = "42501"
 _GOING_FOR: Final = 25.0
 _GOING_EVERY: Final = 0.1
 
@@ -153,23 +154,13 @@ async def end(session: PgSession, lost: dict[str, object], copies: list[Copy]) -
     raise NotOurs(f"session {lost['pid']}, which was ours, does not end")
 
 
-async def recreate(session: PgSession, name: str, template: str, *, owner: str, limit: int = -1) -> None:
-    """Makes the database as a copy of ``template``, on a server that is all ours. Raises StatementFailed, …Lost."""
-    target = sql.Identifier(name)
-    await _do(session, "DROP DATABASE IF EXISTS {} WITH (FORCE)", target)
-    statement = "CREATE DATABASE {} TEMPLATE {} OWNER {} CONNECTION LIMIT {}"
-    await _do(session, statement, target, sql.Identifier(template), sql.Identifier(owner), sql.Literal(limit))
-
-
-async def drop_others(session: PgSession, kept: frozenset[str]) -> None:
-    """Drops every database but these, on a server that is all ours. Raises StatementFailed, ConnectionLost."""
-    for (name,) in (await session.query("SELECT datname FROM pg_catalog.pg_database")).rows:
-        if name is not None and name not in kept:
-            await _do(session, "DROP DATABASE {} WITH (FORCE)", sql.Identifier(name))
-
-
 async def empty(session: PgSession, name: str, **options: str) -> None:
-    """Makes an empty database with these options of CREATE DATABASE. Raises StatementFailed, ConnectionLost."""
+    """Makes an empty database with these options of CREATE DATABASE, on a server that is all ours.
+
+    One of that name is dropped. Raises StatementFailed, ConnectionLost.
+    """
+    if (await session.query("SELECT FROM pg_catalog.pg_database WHERE datname = %(name)s", {"name": name})).rows:
+        await _drop(session, name, force=True)
     given = [sql.SQL(f"{key} {{}}").format(sql.Literal(value)) for key, value in options.items()]
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}").format(
         sql.Identifier(name), sql.SQL(" ").join(given)
@@ -177,16 +168,28 @@ async def empty(session: PgSession, name: str, **options: str) -> None:
     await session.execute(statement.as_string())
 
 
-async def close_off(session: PgSession, name: str) -> None:
-    """Lets nobody connect to it from now on, so that it stays what it is. Raises StatementFailed, ConnectionLost."""
-    await _do(session, "ALTER DATABASE {} ALLOW_CONNECTIONS false", sql.Identifier(name))
+async def hand_over(session: PgSession, name: str, *, owner: str, limit: int) -> None:
+    """Gives the database its owner and its connection limit. Raises StatementFailed, ConnectionLost."""
+    target = sql.Identifier(name)
+    await _do(session, "ALTER DATABASE {} OWNER TO {}", target, sql.Identifier(owner))
+    await _do(session, "ALTER DATABASE {} CONNECTION LIMIT {}", target, sql.Literal(limit))
 
 
 async def _drop(session: PgSession, name: str, *, force: bool) -> None:
     target = sql.Identifier(name)
-    # A template cannot be dropped.
-    await _do(session, "ALTER DATABASE {} IS_TEMPLATE false", target)
-    await _do(session, f"DROP DATABASE {{}}{' WITH (FORCE)' if force else ''}", target)
+    template = "SELECT FROM pg_catalog.pg_database WHERE datname = %(name)s AND datistemplate"
+    if (await session.query(template, {"name": name})).rows:
+        # Only then: the server refuses to alter a database whose dropping was cut short, and ends who asks for it.
+        await _do(session, "ALTER DATABASE {} IS_TEMPLATE false", target)
+    if force:
+        try:
+            await _do(session, "DROP DATABASE {} WITH (FORCE)", target)
+            return
+        except StatementFailed as failure:
+            # An ordinary role may not end a worker of autovacuum by FORCE; without FORCE the server ends it by itself.
+            if failure.error.sqlstate != _NO_RIGHT:
+                raise
+    await _do(session, "DROP DATABASE {}", target)
 
 
 async def _do(session: PgSession, statement: str, *parts: sql.Composable) -> None:

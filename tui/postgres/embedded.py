@@ -245,6 +245,22 @@ class EmbeddedServer:
         self.halt(mode)
         self.start()
 
+    def save(self) -> None:
+        """Stop the server, and put what it is away: roles, settings and databases, for `restore`.
+
+        Raises:
+            EmbeddedError: with what copying, or the server's log, said.
+        """
+        self._ask({"do": "save"})
+
+    def restore(self) -> None:
+        """Start the server as it was saved, as often as it is asked for; what came since is gone.
+
+        Raises:
+            EmbeddedError: as `save`.
+        """
+        self._ask({"do": "restore"})
+
     def create_database(self, name: str, template: str = "template1") -> str:
         """Create a database and return its URI."""
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))

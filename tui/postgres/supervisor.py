@@ -5,10 +5,10 @@ Started as a script by `tui.postgres.embedded`, in a session of its own, so that
 terminal reaches it; with the standard library alone, so that it starts in a few hundredths of a second.
 
 It speaks JSON lines. The first on stdin says what to run (``bin``, ``wheel``, ``superuser``, ``settings``,
-``keep``), later ones are ``{"do": "start"}`` and ``{"do": "halt", "mode": …}``. Each is answered on stdout by
-``{"directory": …, "pid": …}`` (pid null: halted) or ``{"error": …}``. The end of stdin means that the owner
-is gone or done: the server is stopped and, unless ``keep``, its directory removed. What a supervisor leaves that
-was itself killed, the next one takes away.
+``keep``), later ones are ``{"do": …}`` with ``start``, ``save``, ``restore``, or ``halt`` and its ``mode``. Each is
+answered on stdout by ``{"directory": …, "pid": …}`` (pid null: halted) or ``{"error": …}``. The end of stdin means that
+the owner is gone or done: the server is stopped and, unless ``keep``, its directory removed. What a supervisor leaves
+that was itself killed, the next one takes away.
 """
 
 import fcntl
@@ -74,6 +74,7 @@ class Server:
         self.directory = _private_directory(for_another_user=self._user is not None)
         self._owned = None if keep else _own(self.directory)
         self._data = self.directory / "data"
+        self._saved = self.directory / "saved"
         self._log: BinaryIO = (self.directory / "server.log").open("x+b", buffering=0)
         try:
             self._create(wheel, settings)
@@ -142,6 +143,19 @@ class Server:
                 except subprocess.TimeoutExpired:
                     continue
         self._postmaster = None
+
+    def save(self) -> None:
+        """Stop the server, and put what it is away for `restore`."""
+        self.halt("fast")
+        # By the server's user here and below, for the same reason as its settings are written by it.
+        self._run(["mv", self._data, self._saved])
+
+    def restore(self) -> int:
+        """Start the server as it was saved; what came since is gone. Return its process id."""
+        self.halt("immediate")
+        self._run(["rm", "-rf", self._data])
+        self._run(["cp", "-Rp", self._saved, self._data])
+        return self.start()
 
     def close(self) -> None:
         """Stop the server; remove what it leaves behind, but for data and log when they are to be kept."""
@@ -343,6 +357,20 @@ def _answer(message: Mapping[str, object]) -> None:
         os.write(1, json.dumps(message).encode() + b"\n")
 
 
+def _done(server: Server, do: str, mode: str = "") -> int | None:
+    """Does what the owner asks; gives the postmaster's process id while it runs."""
+    match do:
+        case "start":
+            return server.start()
+        case "restore":
+            return server.restore()
+        case "save":
+            server.save()
+        case "halt":
+            server.halt(mode)
+    return None
+
+
 def _leave(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
@@ -359,11 +387,8 @@ def main() -> None:
                     binaries = Path(request.pop("bin"))
                     server = Server(binaries, **request)
                     pid: int | None = server.start()
-                elif request["do"] == "start":
-                    pid = server.start()
                 else:
-                    server.halt(request["mode"])
-                    pid = None
+                    pid = _done(server, **request)
                 _answer({"directory": str(server.directory), "pid": pid})
             except (Failure, OSError) as error:
                 _answer({"error": str(error)})

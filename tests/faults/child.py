@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from forks import start
+
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'lockstep %' AND datname = current_database()"
 
 Event = dict[str, Any]
@@ -40,24 +39,19 @@ class Console:
     """A command of Lockstep that goes on; both its streams are read all the while."""
 
     def __init__(self, *arguments: str, state: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tui", *arguments, "--json"],
-            cwd=ROOT,
-            env=os.environ | {"LOCKSTEP_STATE": str(state), "PYTHONDONTWRITEBYTECODE": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        stdout, stderr = os.pipe(), os.pipe()
+        environment = os.environ | {"LOCKSTEP_STATE": str(state)}
+        with Path(os.devnull).open("rb") as nothing:
+            self.process = start([*arguments, "--json"], environment, nothing.fileno(), stdout[1], stderr[1])
+        os.close(stdout[1])
+        os.close(stderr[1])
         self._events: list[Event] = []
         self._told: list[str] = []
         self._heard = threading.Condition()
         self._over = False
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
         self._readers = [
-            self._reading(self.process.stdout, self._hear),
-            self._reading(self.process.stderr, lambda line: self._told.append(line.decode(errors="replace"))),
+            self._reading(os.fdopen(stdout[0], "rb"), self._hear),
+            self._reading(os.fdopen(stderr[0], "rb"), lambda line: self._told.append(line.decode(errors="replace"))),
         ]
 
     def _reading(self, stream: IO[bytes], hear: Callable[[bytes], None]) -> threading.Thread:

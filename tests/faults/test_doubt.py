@@ -11,6 +11,7 @@ from runbooks import Live, execute, one, opened, read, rows, until_true, write
 
 from tui import cli
 from tui.engine import events as e
+from tui.engine import reading
 from tui.engine.journal import runs_directory
 from tui.engine.state import StepStatus
 from tui.engine.status import as_object, look
@@ -77,8 +78,10 @@ async def test_a_commit_that_never_arrived_is_told_as_not_done(book: Path, proxy
         assert one(database, SECOND) is True
 
 
-async def test_a_commit_under_way_is_waited_for(book: Path, database: str) -> None:
+async def test_a_commit_under_way_is_waited_for(book: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server has it and waits for a standby that is not there; the console is gone meanwhile."""
+    # It lasts until the standby is let go, however patient we are before we say so.
+    monkeypatch.setattr(reading, "_ENDS_WITHIN", 0.5)
     runbook = read(book)
     with Proxy(database) as proxy:
         async with opened(book, proxy.dsn()) as live:

@@ -7,13 +7,13 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import pyte
+from forks import start
 
 from tui.engine import events as e
 from tui.engine.journal import read, runs_directory
@@ -49,8 +49,6 @@ _AFTER_ESCAPE = 0.3  # seconds; what comes sooner after Escape is taken for one 
 _UNKNOWN = re.compile(rb"\x1b\[[<>=?][0-9;]*u")
 _MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 _COOKED = termios.ECHO | termios.ICANON | termios.ISIG
-# Standard input becomes the terminal of the session that it leads, as a login does it; then it is the program.
-_LOGIN = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 class Terminal:
@@ -71,15 +69,7 @@ class Terminal:
         # What they say of a terminal's size would count for more than the terminal itself.
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         environment |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PYTHONFAULTHANDLER": "1"}
-        program = [sys.executable, "-m", "tui", *arguments]
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _LOGIN, *program],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=environment,
-            start_new_session=True,
-        )
+        self.process = start(arguments, environment, slave, slave, slave)
         os.close(slave)
 
     @property
@@ -232,7 +222,7 @@ class Terminal:
                 with suppress(subprocess.TimeoutExpired):
                     self.process.wait(0.05)
         self.live(0.2)
-        code = self.process.returncode
+        code = self.process.wait(0)
         return 128 - code if code < 0 else code
 
     def assert_restored(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 from textual.pilot import Pilot
 
@@ -681,7 +682,11 @@ async def show(
         # Who is gone is known only to who saw them.
         app.console_screen.show_state(fold(events[:-1]))
     app.console_screen.show_state(state)
-    for look in looks:
+    # What is past is in the gauges alone: drawing each look of it would take longer than all the rest.
+    with patch.object(app.console_screen, "redraw"):
+        for look in looks[:-1]:
+            app.console_screen.show_sample(look)
+    for look in looks[-1:]:
         app.console_screen.show_sample(look)
     await pilot.pause()
 

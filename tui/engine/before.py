@@ -33,7 +33,7 @@ async def keep(session: PgSession, beside: PgSession | None, run: str, runbook: 
         body, digest = await asyncio.to_thread(lambda: (taken.text(), taken.sha256))
         row = {"run": run, "runbook": runbook.slug, "body": body}
         await session.execute(load("ledger/keep_fingerprint"), row)
-        inventory = await session.query(load("proof/inventory"))
+        inventory = await session.ask(load("proof/inventory"))
     except StatementFailed as failure:
         return e.FingerprintTaken(e.now(), "", 0, time.monotonic() - began, (), str(failure))
     tables = tuple((int(oid or 0), int(columns or 0)) for oid, columns in inventory.rows)
@@ -46,7 +46,7 @@ async def compare_now(
     """What is there now against what was kept. Raises ConnectionLost."""
     began = time.monotonic()
     try:
-        kept = await session.query(load("ledger/kept_fingerprint"), {"run": run, "runbook": runbook.slug})
+        kept = await session.ask(load("ledger/kept_fingerprint"), {"run": run, "runbook": runbook.slug})
         if not kept.rows or kept.rows[-1][1] != run:
             raise ValueError("no fingerprint was taken before the first step")
         now = await take(session, beside, runbook)
@@ -105,6 +105,7 @@ async def made(session: PgSession, before: e.FingerprintTaken) -> tuple[Made, ..
     try:
         # Whose row security hides rows is refused, and not shown too small a number; nobody waits behind us for long.
         await session.execute("SET LOCAL row_security = off")
+        await session.execute("SET LOCAL search_path = pg_catalog")
         await session.execute("SET LOCAL lock_timeout = '500ms'")
         await session.execute("SET LOCAL statement_timeout = '10s'")
         return await _counted(session, before)
@@ -115,7 +116,7 @@ async def made(session: PgSession, before: e.FingerprintTaken) -> tuple[Made, ..
 
 async def _counted(session: PgSession, before: e.FingerprintTaken) -> tuple[Made, ...]:
     was = {"tables": [oid for oid, _ in before.tables], "columns": [columns for _, columns in before.tables]}
-    answer = await session.query(load("proof/made"), was)
+    answer = await session.ask(load("proof/made"), was)
     found: list[Made] = []
     read = 0
     for oid, number, name, qualified, column in answer.rows:

@@ -166,10 +166,10 @@ class Connections:
     async def _ask(self, name: str, keys: dict[str, object]) -> Table:
         """Asks on the operator's connection; if it is lost, once more on a new one, which holds no lock yet."""
         try:
-            return await self.operator.query(load(name), keys)
+            return await self.operator.ask(load(name), keys)
         except ConnectionLost:
             await self._renew_operator(None, None)
-            return await self.operator.query(load(name), keys)
+            return await self.operator.ask(load(name), keys)
 
     async def _renew_operator(self, target: Target | None, waiting: Waiting | None) -> None:
         async with self._renewing:
@@ -241,7 +241,7 @@ class Connections:
 
 async def holder_of(session: PgSession, runbook: str) -> Holder | None:
     """Who has the run in hand, as any session may ask. Raises ConnectionLost, StatementFailed."""
-    return _holder(await session.query(load("operator/holder"), _keys(runbook)))
+    return _holder(await session.ask(load("operator/holder"), _keys(runbook)))
 
 
 def _keys(runbook: str) -> dict[str, object]:

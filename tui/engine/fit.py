@@ -31,7 +31,7 @@ async def misfits(session: PgSession, server: Server, runbook: Runbook) -> list[
 
 
 async def _ledger(session: PgSession, server: Server) -> list[str]:
-    rights = await session.query(load("ledger/rights"))
+    rights = await session.ask(load("ledger/rights"))
     if rights.rows[0][0] is None:
         if await _true(session, "SELECT has_database_privilege(current_database(), 'CREATE')"):
             return []

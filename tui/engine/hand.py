@@ -181,7 +181,7 @@ class Hand:
         The operator's lock cannot tell that, as it belongs to another session.
         """
         keys = {"space": SCRIPT_SPACE, "runbook": self._signature.runbook}
-        got = await self.session.query(load("operator/alone"), keys)
+        got = await self.session.ask(load("operator/alone"), keys)
         if got.rows[0][0] != "t":
             reason = "another session of Lockstep still runs a script of this runbook"
             raise Stop("locks", reason, give_back="lock_timeout")
@@ -289,7 +289,7 @@ class Hand:
 
         ``in_any_case``: also when the script is to stop, for a row that says what is done already.
         """
-        answer = await self.session.query(load("operator/transaction"))
+        answer = await self.session.ask(load("operator/transaction"))
         transaction_id, timeline = int(answer.rows[0][0] or 0), answer.rows[0][1] or ""
         if not in_any_case and self.asked is not None and self.asked.reason == "cancelled":
             raise self.asked

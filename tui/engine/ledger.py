@@ -31,7 +31,7 @@ class Signature:
 
 async def exists(session: PgSession) -> bool:
     """Whether this database has a ledger."""
-    answer = await session.query(load("ledger/exists"))
+    answer = await session.ask(load("ledger/exists"))
     return answer.rows[0][0] == "t"
 
 
@@ -48,7 +48,7 @@ async def create(session: PgSession) -> None:
 
 
 async def _complete(session: PgSession) -> bool:
-    answer = await session.query(load("ledger/complete"))
+    answer = await session.ask(load("ledger/complete"))
     return answer.rows[0][0] == "t"
 
 
@@ -56,7 +56,7 @@ async def read(session: PgSession, runbook: str) -> tuple[LedgerStep, ...]:
     """Where each step of this runbook stands, by its newest row; nothing is made if there is no ledger."""
     if not await exists(session):
         return ()
-    table = await session.query(load("ledger/read"), {"runbook": runbook})
+    table = await session.ask(load("ledger/read"), {"runbook": runbook})
     return tuple(_step(dict(zip(table.columns, row, strict=True))) for row in table.rows)
 
 

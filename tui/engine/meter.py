@@ -180,7 +180,7 @@ class Meter:
 
     async def _relations(self, *, everything: bool) -> _Relations:
         keys = {"pid": self._session.backend_pid, "all": everything}
-        answer = await self._session.query(load("meter/relations"), keys)
+        answer = await self._session.ask(load("meter/relations"), keys)
         return {
             int(oid or 0): _Relation(safe(name or ""), int(file or 0), int(scans or 0), _modes(modes), kind or "")
             for oid, name, file, scans, modes, kind in answer.rows
@@ -196,13 +196,13 @@ class Meter:
             await self._session.query("SELECT pg_stat_force_next_flush()")
         except StatementFailed:
             return {}
-        answer = await self._session.query(load("meter/scans"))
+        answer = await self._session.ask(load("meter/scans"))
         return {int(oid or 0): int(scans or 0) for oid, scans in answer.rows}
 
     async def _watch(self, over: asyncio.Event) -> _Locks:
         seen: _Locks = set()
         while not over.is_set():
-            answer = await self._beside.query(load("meter/held"), {"pid": self._session.backend_pid})
+            answer = await self._beside.ask(load("meter/held"), {"pid": self._session.backend_pid})
             seen |= {(int(oid or 0), mode or "") for oid, mode in answer.rows}
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), _POLL)

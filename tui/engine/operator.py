@@ -47,7 +47,7 @@ class SessionGone(Exception):
 
 async def preview(operator: PgSession, pid: int, our_pids: frozenset[int], runner_pid: int) -> SignalPreview:
     """Raises SessionGone, StatementFailed, ConnectionLost."""
-    table = await operator.query(load("operator/session"), {"pid": pid})
+    table = await operator.ask(load("operator/session"), {"pid": pid})
     if not table.rows:
         raise SessionGone(f"session {pid} is gone already")
     row = dict(zip(table.columns, (value or "" for value in table.rows[0]), strict=True))
@@ -68,8 +68,8 @@ async def preview(operator: PgSession, pid: int, our_pids: frozenset[int], runne
         backend_type="client backend",
         query=without_passwords(safe(row["query"], lines=True)),
     )
-    held = await operator.query(load("operator/holds"), {"pid": pid})
-    waiting = await operator.query(load("operator/waiting"))
+    held = await operator.ask(load("operator/holds"), {"pid": pid})
+    waiting = await operator.ask(load("operator/waiting"))
     frees = _behind(pid, [(int(w or 0), int(b or 0)) for w, b in waiting.rows])
     allowed = None
     if pid in our_pids:
@@ -118,15 +118,15 @@ async def signal(operator: PgSession, seen: SignalPreview, action: Literal["canc
     if not seen.backend_start:
         return Signalled(False, False, f"session {seen.session.pid}: {seen.allowed}; nothing was sent")
     who = {"pid": seen.session.pid, "backend_start": seen.backend_start}
-    before = await operator.query(load("operator/present"), who)
-    answer = await operator.query(load(f"operator/{action}"), who)
+    before = await operator.ask(load("operator/present"), who)
+    answer = await operator.ask(load(f"operator/{action}"), who)
     if not answer.rows:
         return Signalled(False, True, f"session {seen.session.pid} was gone already; nothing was sent")
     if answer.rows[0][0] != "t":
         return Signalled(False, False, f"the server could not signal session {seen.session.pid}")
     deadline = time.monotonic() + _GONE_WITHIN
     while time.monotonic() < deadline:
-        now = await operator.query(load("operator/present"), who)
+        now = await operator.ask(load("operator/present"), who)
         if not now.rows:
             return Signalled(True, True, f"session {seen.session.pid} is gone")
         if action == "cancel" and now.rows != before.rows:

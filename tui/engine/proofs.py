@@ -128,7 +128,7 @@ def stale(runbook: Runbook, proof: StepProof) -> tuple[str, ...]:
 
 async def sizes(session: PgSession) -> tuple[TableSize, ...]:
     """Every relation of the user's by its size. Raises StatementFailed, ConnectionLost."""
-    answer = await session.query(load("proof/sizes"))
+    answer = await session.ask(load("proof/sizes"))
     return tuple(
         TableSize(safe(name or ""), int(size or 0), None if rows is None else int(rows), index == "t")
         for name, size, rows, index in answer.rows

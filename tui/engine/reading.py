@@ -25,7 +25,7 @@ _KNOWN: dict[str | None, e.CommitStatus] = {
 async def commit_status(session: PgSession, intent: e.CommitIntended) -> e.CommitStatus:
     """What became of that COMMIT by the server's commit log; ``unknown`` where it cannot tell or speaks of another."""
     try:
-        answer = await session.query(load("operator/commit"), {"transaction_id": intent.transaction_id})
+        answer = await session.ask(load("operator/commit"), {"transaction_id": intent.transaction_id})
     except StatementFailed:
         # In the future of this server: another one than it was sent to, or one restored to before it.
         return "unknown"
@@ -35,7 +35,7 @@ async def commit_status(session: PgSession, intent: e.CommitIntended) -> e.Commi
 
 async def script_runner(session: PgSession, runbook: str) -> int | None:
     """The session that runs a script of this runbook, if there is one."""
-    answer = await session.query(load("operator/script_runner"), {"space": SCRIPT_SPACE, "runbook": runbook})
+    answer = await session.ask(load("operator/script_runner"), {"space": SCRIPT_SPACE, "runbook": runbook})
     return int(answer.rows[0][0] or 0) if answer.rows else None
 
 

@@ -38,7 +38,7 @@ async def read(session: PgSession, runbook: str, target: e.Target) -> SharedRun 
     """The newest run of this runbook that was begun on this very database. Raises StatementFailed, ConnectionLost."""
     if not await ledger.exists(session):
         return None
-    table = await session.query(load("ledger/told"), {"runbook": runbook})
+    table = await session.ask(load("ledger/told"), {"runbook": runbook})
     told = [(run or "", event) for run, line in table.rows if (event := _event(line or "")) is not None]
     newest = next((r for r, o in reversed(told) if isinstance(o, e.RunOpened) and is_of(o, runbook, target)), None)
     if newest is None or not _is_run(newest, runbook):

@@ -24,6 +24,8 @@ OPTIONS = {
     "idle_in_transaction_session_timeout": "5000",
     "jit": "off",
     "TimeZone": "UTC",
+    # Nobody's function or operator stands before the server's own.
+    "search_path": "pg_catalog",
 }
 _ENCODING = "SQL_ASCII"
 """Sessions of other databases show their text in other encodings: conversion would fail on it, we replace."""

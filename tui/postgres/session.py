@@ -11,7 +11,8 @@ from typing import Any, Self
 
 import psycopg
 from psycopg import conninfo
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from .queries import load
 from .rows import PgError, safe
@@ -184,7 +185,7 @@ class PgSession:
         if not self._kept:
             return
         try:
-            await self.query(load("operator/keep"), {"names": list(self._kept), "values": list(self._kept.values())})
+            await self.ask(load("operator/keep"), {"names": list(self._kept), "values": list(self._kept.values())})
         except StatementFailed:
             # Precautions all: a server that does not allow them is none that we could not work with.
             self._kept = {}
@@ -245,19 +246,24 @@ class PgSession:
 
     async def query(self, text: str | bytes, parameters: Mapping[str, object] | None = None) -> Table:
         """Runs one statement and reads its rows as text; raises StatementFailed or ConnectionLost."""
-        cursor = await self._run(text, parameters)
-        result = cursor.pgresult
-        if result is None or result.status != ExecStatus.TUPLES_OK:
-            return Table((), ())
-        columns = tuple(safe((result.fname(c) or b"").decode(errors="replace")) for c in range(result.nfields))
-        rows = tuple(
-            tuple(
-                None if (value := result.get_value(r, c)) is None else value.decode(errors="replace")
-                for c in range(result.nfields)
-            )
-            for r in range(result.ntuples)
-        )
-        return Table(columns, rows)
+        return _table((await self._run(text, parameters)).pgresult)
+
+    async def ask(self, text: str | bytes, parameters: Mapping[str, object] | None = None) -> Table:
+        """As `query`, for what we ask the catalogs: nobody's function or operator stands before the server's own.
+
+        Within a transaction the search_path is that of the script, and stays so.
+        """
+        if self._connection.info.transaction_status != TransactionStatus.IDLE:
+            return await self.query(text, parameters)
+        # One message is one transaction, and what is set for that alone is gone after it.
+        message = b"SELECT pg_catalog.set_config('search_path', 'pg_catalog', true); "
+        message += text.encode() if isinstance(text, str) else text
+        try:
+            cursor = await psycopg.AsyncClientCursor(self._connection).execute(message, parameters)
+        except psycopg.Error as error:
+            raise self._failure(error, message) from None
+        cursor.nextset()
+        return _table(cursor.pgresult)
 
     async def copy_in(self, text: str, data: str) -> Result:
         """Runs a COPY … FROM stdin with its data; raises StatementFailed or ConnectionLost."""
@@ -310,6 +316,20 @@ class PgSession:
         if self.lost:
             return ConnectionLost(self._last_word or safe(str(error).strip()))
         return StatementFailed(_pg_error(error, text))
+
+
+def _table(result: PGresult | None) -> Table:
+    if result is None or result.status != ExecStatus.TUPLES_OK:
+        return Table((), ())
+    columns = tuple(safe((result.fname(c) or b"").decode(errors="replace")) for c in range(result.nfields))
+    rows = tuple(
+        tuple(
+            None if (value := result.get_value(r, c)) is None else value.decode(errors="replace")
+            for c in range(result.nfields)
+        )
+        for r in range(result.ntuples)
+    )
+    return Table(columns, rows)
 
 
 def _pg_error(error: psycopg.Error, text: str | bytes) -> PgError:

@@ -7,9 +7,10 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import pyte
@@ -48,13 +49,15 @@ _AFTER_ESCAPE = 0.3  # seconds; what comes sooner after Escape is taken for one 
 # Private sequences that pyte prints instead of passing over them: the keyboard protocol of newer terminals.
 _UNKNOWN = re.compile(rb"\x1b\[[<>=?][0-9;]*u")
 _MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
+# Standard input becomes the terminal of the session that it leads, as a login does it; then it is the program.
+_LOGIN = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 _COOKED = termios.ECHO | termios.ICANON | termios.ISIG
 
 
 class Terminal:
     """A program under a terminal of this size. ``lines`` is its screen; nothing is read but by what waits for it."""
 
-    def __init__(self, arguments: Sequence[str], size: tuple[int, int] = (120, 40)) -> None:
+    def __init__(self, arguments: Sequence[str], size: tuple[int, int] = (120, 40), *, cold: bool = False) -> None:
         columns, lines = size
         self._master, slave = os.openpty()
         os.set_blocking(self._master, False)
@@ -69,7 +72,9 @@ class Terminal:
         # What they say of a terminal's size would count for more than the terminal itself.
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         environment |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PYTHONFAULTHANDLER": "1"}
-        self.process = start(arguments, environment, slave, slave, slave)
+        self.process = (
+            _cold(arguments, environment, slave) if cold else start(arguments, environment, slave, slave, slave)
+        )
         os.close(slave)
 
     @property
@@ -252,10 +257,22 @@ def _set_size(descriptor: int, columns: int, lines: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
+def _cold(arguments: Sequence[str], environment: Mapping[str, str], terminal: int) -> "subprocess.Popen[bytes]":
+    """As an operator starts it: an interpreter that has imported nothing yet."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _LOGIN, sys.executable, "-m", "tui", *arguments],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=dict(environment),
+        start_new_session=True,
+    )
+
+
 @contextmanager
-def terminal(*arguments: str, size: tuple[int, int] = (120, 40)) -> Iterator[Terminal]:
+def terminal(*arguments: str, size: tuple[int, int] = (120, 40), cold: bool = False) -> Iterator[Terminal]:
     """``lockstep`` with these arguments in a terminal; killed at the end of the block if it is still there."""
-    one = Terminal(arguments, size)
+    one = Terminal(arguments, size, cold=cold)
     try:
         yield one
     finally:

@@ -82,7 +82,7 @@ def free_004(console: Terminal) -> None:
 
 
 def test_from_demo_to_done(here: Place) -> None:
-    with terminal(*DEMO) as console:
+    with terminal(*DEMO, cold=True) as console:
         open_window(console)
         free_004(console)
         dsn = here.dsn

@@ -281,13 +281,11 @@ class EmbeddedServer:
         """
         if self.major < 18:
             return False
-        # Copied to where the server's user may read them; a directory of the path holds one called extension.
-        there = self.directory / "offered"
-        shutil.copytree(extensions, there / "extension", copy_function=shutil.copyfile, dirs_exist_ok=True)
-        for path in (there, *there.rglob("*")):
-            path.chmod(0o755 if path.is_dir() else 0o644)
+        # The server's user may not be able to read them where they lie.
+        files = {path.name: path.read_text("utf-8") for path in extensions.iterdir() if path.is_file()}
+        self._ask({"do": "offer", "files": files})
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            path_of = sql.Literal(f"$system:{there}")
+            path_of = sql.Literal(f"$system:{self.directory / 'offered'}")
             connection.execute(sql.SQL("ALTER SYSTEM SET extension_control_path = {}").format(path_of))
             connection.execute("SELECT pg_reload_conf()")
         return True

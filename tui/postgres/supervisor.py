@@ -5,10 +5,10 @@ Started as a script by `tui.postgres.embedded`, in a session of its own, so that
 terminal reaches it; with the standard library alone, so that it starts in a few hundredths of a second.
 
 It speaks JSON lines. The first on stdin says what to run (``bin``, ``wheel``, ``superuser``, ``settings``,
-``keep``), later ones are ``{"do": …}`` with ``start``, ``save``, ``restore``, or ``halt`` and its ``mode``. Each is
-answered on stdout by ``{"directory": …, "pid": …}`` (pid null: halted) or ``{"error": …}``. The end of stdin means that
-the owner is gone or done: the server is stopped and, unless ``keep``, its directory removed. What a supervisor leaves
-that was itself killed, the next one takes away.
+``keep``), later ones are ``{"do": …}`` with ``start``, ``save``, ``restore``, ``halt`` and its ``mode``, or ``offer``
+and its ``files``. Each is answered on stdout by ``{"directory": …, "pid": …}`` (pid null: halted) or
+``{"error": …}``. The end of stdin means that the owner is gone or done: the server is stopped and, unless ``keep``,
+its directory removed. What a supervisor leaves that was itself killed, the next one takes away.
 """
 
 import fcntl
@@ -156,6 +156,14 @@ class Server:
         self._run(["rm", "-rf", self._data])
         self._run(["cp", "-Rp", self._saved, self._data])
         return self.start()
+
+    def offer(self, files: Mapping[str, str]) -> int | None:
+        """Lay these texts, by name, where extensions of ours are looked for. Return the postmaster's process id."""
+        there = self.directory / "offered" / "extension"
+        self._run(["mkdir", "-p", there])
+        for name, text in files.items():
+            self._run(["/bin/sh", "-c", 'cat > "$1"', "sh", there / name], text=text)
+        return self._postmaster.pid if self._postmaster else None
 
     def close(self) -> None:
         """Stop the server; remove what it leaves behind, but for data and log when they are to be kept."""
@@ -357,13 +365,15 @@ def _answer(message: Mapping[str, object]) -> None:
         os.write(1, json.dumps(message).encode() + b"\n")
 
 
-def _done(server: Server, do: str, mode: str = "") -> int | None:
+def _done(server: Server, do: str, mode: str = "", files: Mapping[str, str] | None = None) -> int | None:
     """Does what the owner asks; gives the postmaster's process id while it runs."""
     match do:
         case "start":
             return server.start()
         case "restore":
             return server.restore()
+        case "offer":
+            return server.offer(files or {})
         case "save":
             server.save()
         case "halt":

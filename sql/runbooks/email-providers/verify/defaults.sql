@@ -1,0 +1,7 @@
+-- Tenants that send by SendGrid and have not exactly one default, or a default that nobody may use.
+SELECT t.id
+FROM dripiq_app.tenants AS t
+JOIN dripiq_app.email_sender_identities AS s ON s.tenant_id = t.id AND s.sendgrid_sender_id IS NOT NULL
+LEFT JOIN dripiq_app.email_provider_configs AS c ON c.tenant_id = t.id AND c.is_default AND c.is_active AND c.deleted_at IS NULL
+GROUP BY t.id
+HAVING count(DISTINCT c.id) <> 1

@@ -59,7 +59,8 @@ def rows(dsn: str, query: str) -> list[tuple[object, ...]]:
 
 def test_the_list() -> None:
     done = subprocess.run(command("--list"), check=True, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("iso-agents-to-users\n", "")
+    names = ["email-providers", "iso-agents-to-users", "momentum", "openinfo", "users-normalization"]
+    assert (done.stdout.split(), done.stderr) == (names, "")
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:

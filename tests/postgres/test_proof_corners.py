@@ -194,6 +194,21 @@ async def test_a_step_is_judged_on_clean_ground(tmp_path: Path, server18: Embedd
     )
 
 
+async def test_values_that_are_made_anew_are_no_loss_of_the_next_step(tmp_path: Path, server18: EmbeddedServer) -> None:
+    steps = {
+        "1": "CREATE TABLE t AS SELECT clock_timestamp() AS at, gen_random_uuid() AS id;",
+        "2": "CREATE TABLE u (id int);",
+        "3": "CREATE TABLE v (id int);",
+    }
+    back = {"1": "DROP TABLE t;", "2": "DROP TABLE u;", "3": "DROP TABLE v;"}
+    found, _ = await rehearsed(write(tmp_path / "small", steps, back), OnServer(server18))
+    assert [one.rollback for one in found.steps] == ["proven", "proven", "proven"]
+    assert found.ok
+    # Nor where the way back before was a bad one, and a fresh copy was made.
+    found, _ = await rehearsed(write(tmp_path / "bad", steps, back | {"2": "SELECT 1 / 0;"}), OnServer(server18))
+    assert (way(found, "3", "2").verdict, way(found, "3", "2").differences) == ("proven", ())
+
+
 async def test_no_copy_is_made_that_nobody_needs(tmp_path: Path, server18: EmbeddedServer) -> None:
     steps = {name: f"CREATE TABLE t{name} (id int);" for name in "123"}
     place = OnServer(server18)

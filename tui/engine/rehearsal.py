@@ -55,6 +55,8 @@ class Rehearsing:
         self._run: Run | None = None
         self._first: list[Fingerprint] = []
         """By number of steps that are applied: what was there the first time."""
+        self._last: dict[int, Fingerprint] = {}
+        """The same, as it was there the last time: values that a default makes anew are others each time."""
         self._ways: list[WayBack] = []
         self._tables: dict[str, TableSize] = {}
         self._limits: dict[str, None] = {}
@@ -76,7 +78,7 @@ class Rehearsing:
     async def _go(self) -> Rehearsal:
         self._tell("makes a copy of the database")
         self._dsn = await self._place.fresh()
-        self._first.append(await self._fingerprint())
+        self._first.append(await self._look(0))
         async with await PgSession.open(self._dsn, application_name=NAME) as session:
             server = (await session.server()).version
         await self._size()
@@ -142,12 +144,13 @@ class Rehearsing:
                 return False
             elif not again:
                 self._tried.red[step] = self._red(run)
-                self._first.append(await self._fingerprint())
+                self._first.append(await self._look(at))
                 await self._size()
-            elif self._since is not None and at == min(number, len(self._first) - 1):
-                # Values that are made anew may be others.
-                now = _by_count(await self._fingerprint())
-                found = told_apart(_by_count(self._first[at]), now)[0]
+            elif at == min(number, len(self._first) - 1):
+                now = await self._look(at)
+                if self._since is None:
+                    continue
+                found = self._apart(_by_count(self._first[at]), _by_count(now))
                 self._tell_again(found)
                 if found and at < len(self._runbook.steps):
                     # What comes next is judged for itself.
@@ -238,8 +241,7 @@ class Rehearsing:
             self._tell_way(WayBack(after, stays, scripts, "failed", self._tried.seconds, (), error))
             await self._renew_after(number, to)
             return False
-        apart, limits = told_apart(self._first[to], await self._fingerprint())
-        self._limits |= dict.fromkeys(limits)
+        apart = self._apart(self._last[to], await self._fingerprint())
         found = (*apart, *self._red_back(run, plan.verifications))
         verdict: Verdict = "lossy" if found else "proven"
         self._tell_way(WayBack(after, stays, scripts, verdict, self._tried.seconds, found))
@@ -282,6 +284,8 @@ class Rehearsing:
             if error := await self._step(run, step.id):
                 self._tried.failed[step.id] = f"{_ONCE}: {error}"
                 raise _Unsteady
+        if number:
+            await self._look(number)
 
     async def _opened(self) -> Run:
         if self._run is None:
@@ -303,6 +307,16 @@ class Rehearsing:
         """Each relation's size when it first had its name."""
         async with await PgSession.open(self._dsn, application_name=NAME) as session:
             self._tables = {table.table: table for table in await sizes(session)} | self._tables
+
+    async def _look(self, number: int) -> Fingerprint:
+        """What is there with so many steps applied, on this copy."""
+        self._last[number] = await self._fingerprint()
+        return self._last[number]
+
+    def _apart(self, was: Fingerprint, now: Fingerprint) -> tuple[Difference, ...]:
+        found, limits = told_apart(was, now)
+        self._limits |= dict.fromkeys(limits)
+        return found
 
     async def _fingerprint(self) -> Fingerprint:
         async with (

@@ -1,0 +1,8 @@
+-- Takes 001 back: no integrations, no services.
+BEGIN;
+
+LOCK TABLE dev.user_integrations, dev.services IN ACCESS EXCLUSIVE MODE;
+
+\ir parts/001.sql
+
+COMMIT;

@@ -1,0 +1,6 @@
+-- Takes 002 back: no helper functions.
+BEGIN;
+
+\ir parts/002.sql
+
+COMMIT;

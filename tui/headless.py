@@ -72,7 +72,8 @@ def way_in_words(plan: RollbackPlan, losses: tuple[Loss, ...] | None) -> Iterato
     for loss in losses or ():
         count = "uncounted" if loss.count is None else f"{loss.count:,}"
         since = f", {loss.since:,} of them since {loss.step} was applied" if loss.since else ""
-        yield f"  would be lost: {loss.name}: {count} {loss.what}{since}"
+        lost = "carried back by the script, as the runbook says" if loss.carried else "would be lost"
+        yield f"  {lost}: {loss.name}: {count} {loss.what}{since}"
 
 
 async def carried_out(

@@ -32,6 +32,13 @@ after = "end"
 expect = { value = 0 }
 
 [[verification]]
+id = "renamed"
+title = "The old table is kept"
+sql = "SELECT count(*) FROM users_old"
+after = "2"
+expect = { value = 9 }
+
+[[verification]]
 id = "gone"
 title = "users_old is gone"
 sql = "SELECT to_regclass('users_old') IS NULL"
@@ -62,7 +69,7 @@ async def test_it_waits_then_is_agreed_to_and_then_nothing_leads_back(tmp_path: 
         assert live.state.applied == ("1", "2")
         assert await unattended.run_to(live.run, None, reason="two weeks without a complaint") == 0
         assert live.state.applied == ("1", "2", "3", "4")
-        # What was compared at the end of the first night is not there any more, and is not asked for.
+        # What was compared before users_old went cannot be asked any more, and is not asked for.
         await live.run.verify()
         assert live.state.exit_code == 0
         assert live.run.plan_rollback("3").undoes == ("4",)

@@ -11,6 +11,8 @@ from tui.engine import before, deadline, proofs
 from tui.engine import events as e
 from tui.engine.before import told_apart
 from tui.engine.difference_words import fact_words
+from tui.engine.narrate import narrate
+from tui.headless import way_in_words
 from tui.postgres import fingerprint
 from tui.postgres.embedded import EmbeddedServer
 from tui.postgres.fingerprint import CatalogObject, Fingerprint
@@ -296,3 +298,37 @@ expect = { value = "x" }
     assert "bob" not in repr(shared)
     assert step(shared, "2").error == "steps/2.sql:1: INSERT"
     assert step(shared, "1").red == ("Nobody at the clinic",)
+
+
+KEEPS = {"1": "CREATE TABLE dev.people (id int, mail text);"}
+KEEPS_BACK = {
+    "1": "CREATE TABLE dev.people_kept AS SELECT * FROM dev.people WHERE id > 0;\n"
+    "DELETE FROM dev.people_kept WHERE mail IS NULL;\nDROP TABLE dev.people;"
+}
+SAID = 'proof = { carries = ["dev.people"], leaves = ["dev.people_kept"] }'
+
+
+async def test_what_a_way_back_carries_and_leaves_on_purpose_is_told_as_that(tmp_path: Path, database: str) -> None:
+    execute(database, "CREATE SCHEMA dev")
+    async with opened(write(tmp_path / "small", KEEPS, KEEPS_BACK, head=SAID), database) as live:
+        await live.to_end()
+        execute(database, "INSERT INTO dev.people VALUES (1, 'a@b.example')")
+        plan = live.run.plan_rollback(None)
+        lost = await live.run.losses(plan)
+        assert [(one.name, one.count, one.carried) for one in lost or ()] == [("dev.people", 1, True)]
+        assert [line for line in way_in_words(plan, lost) if "dev.people" in line] == [
+            "  carried back by the script, as the runbook says: dev.people: 1 rows, 1 of them since 1 was applied"
+        ]
+        await live.run.roll_back(plan)
+        compared = live.last(e.FingerprintCompared)
+        assert (compared.identical, compared.left) == (True, ("table dev.people_kept is new (with 2 columns)",))
+        assert "left on purpose: table dev.people_kept is new" in (narrate(compared, live.state) or "")
+        assert live.state.exit_code == 0
+
+
+async def test_what_it_leaves_without_saying_so_is_a_difference(tmp_path: Path, server18: EmbeddedServer) -> None:
+    quiet, _ = await rehearsed(write(tmp_path / "a", KEEPS, KEEPS_BACK), OnServer(server18, "CREATE SCHEMA dev"))
+    assert step(quiet, "1").rollback == "lossy"
+    book = write(tmp_path / "b", KEEPS, KEEPS_BACK, head=SAID)
+    said, _ = await rehearsed(book, OnServer(server18, "CREATE SCHEMA dev"))
+    assert step(said, "1").rollback == "proven"

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from tui.postgres import fingerprint
@@ -53,6 +54,8 @@ async def compare_now(
         # Of a large database it takes seconds: the screen and the monitor go on meanwhile.
         bodies = [body or "" for _, _, body in kept.rows]
         differences, limits, earlier = await asyncio.to_thread(_compared, bodies, now)
+        left = tuple(one for one in differences if on_purpose(one, runbook))
+        differences, earlier = (tuple(d for d in some if d not in left) for some in (differences, earlier))
     except (StatementFailed, ValueError) as failure:
         # What was kept is gone, or nobody can read it: asking again would end the same.
         final = isinstance(failure, ValueError)
@@ -68,6 +71,7 @@ async def compare_now(
         limits,
         earlier,
         first_at if earlier else None,
+        left=tuple(one.words for one in left),
     )
 
 
@@ -80,6 +84,11 @@ def _compared(
     differences, limits = told_apart(known[-1], now)
     earlier = told_apart(known[0], now)[0] if len(known) > 1 else ()
     return differences, limits, tuple(one for one in earlier if one not in differences)
+
+
+def on_purpose(difference: Difference, runbook: Runbook) -> bool:
+    """It is new, and the runbook says that its ways back leave it."""
+    return difference.rank == "added" and difference.object in runbook.proof.leaves
 
 
 async def take(session: PgSession, beside: PgSession | None, runbook: Runbook) -> Fingerprint:
@@ -133,14 +142,16 @@ async def _counted(session: PgSession, before: e.FingerprintTaken) -> tuple[Made
     return tuple(found)
 
 
-async def count_losses(dsn: Dsn, state: RunState, to: str | None) -> tuple[Loss, ...] | None:
+async def count_losses(dsn: Dsn, runbook: Runbook, state: RunState, to: str | None) -> tuple[Loss, ...] | None:
     """What going back to ``to`` would drop, counted now; None where nobody can know."""
     if state.before is None or state.before.error:
         return None
     try:
         # A session of its own: what is recorded meanwhile must not get into its transaction.
         async with await PgSession.open(dsn, application_name="lockstep losses") as session:
-            return losses(state, to, await made(session, state.before))
+            carries = frozenset(name.removeprefix("public.") for name in runbook.proof.carries)
+            found = losses(state, to, await made(session, state.before))
+            return found and tuple(replace(one, carried=one.name in carries) for one in found)
     except (StatementFailed, CannotConnect, ConnectionLost):
         return None
 

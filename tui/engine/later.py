@@ -16,6 +16,13 @@ def tonight(steps: tuple[StepState, ...]) -> tuple[StepState, ...]:
     return steps[:first]
 
 
+def since_no_return(steps: tuple[StepState, ...]) -> tuple[str, ...]:
+    """The applied steps from the last point of no return on."""
+    applied = [step for step in steps if step.status is StepStatus.APPLIED]
+    last = max((n for n, step in enumerate(applied) if step.plan.point_of_no_return), default=0)
+    return tuple(step.plan.id for step in applied[last:])
+
+
 def due_at(steps: tuple[StepState, ...], step: StepState) -> datetime | None:
     """From when on it may run; None where it need not wait, or what it waits for is not applied."""
     position = [s.plan.id for s in steps].index(step.plan.id)

@@ -132,6 +132,7 @@ def _compared(event: e.FingerprintCompared, state: RunState) -> str:
     told = f"✗ not what it was{at}:{found}"
     if event.identical:
         told = f"✓ identical to the schema{at}, {event.objects} objects compared; {rows_read(event)}"
+    told += "".join(f"\n  left on purpose: {words}" for words in event.left)
     told += "".join(f"\n  not compared: {limit}" for limit in event.limits)
     if event.earlier and event.earlier_at is not None:
         lost = "".join(f"\n  {difference.rank}: {difference.words}" for difference in event.earlier)

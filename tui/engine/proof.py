@@ -121,7 +121,7 @@ class Loss:
     """What going back would drop: rows of the table ``name``, or values that are not null where it is a column.
 
     ``count`` is None where it is too large to be counted now. ``since``: how many more there are than when ``step`` was
-    applied, which made it; None where that was not counted.
+    applied, which made it; None where that was not counted. ``carried``: its ways back carry them, says the runbook.
     """
 
     name: str
@@ -129,6 +129,7 @@ class Loss:
     count: int | None
     step: str
     since: int | None
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

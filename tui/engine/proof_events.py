@@ -90,7 +90,8 @@ class FingerprintCompared:
     """After a way back: where the database is not what it was before the first step; ``error``: that is not known.
 
     ``reading``: how rows were read. ``limits`` say what could be compared with nothing. ``earlier``: what an earlier
-    try of these 24 hours, begun at ``earlier_at``, has lost and nobody has put back since.
+    try of these 24 hours, begun at ``earlier_at``, has lost and nobody has put back since. ``final``: asking again
+    would end the same. ``left``: what is new and stays on purpose, as the runbook says.
     """
 
     at: datetime
@@ -103,6 +104,7 @@ class FingerprintCompared:
     earlier: tuple[Difference, ...] = ()
     earlier_at: datetime | None = None
     final: bool = False
+    left: tuple[str, ...] = ()
     kind: Literal["fingerprint_compared"] = "fingerprint_compared"
 
     @property

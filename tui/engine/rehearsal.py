@@ -16,7 +16,7 @@ from tui.postgres.session import CannotConnect, ConnectionLost, Dsn, PgSession
 from tui.runbook.model import Runbook
 
 from . import events as e
-from .before import told_apart
+from .before import on_purpose, told_apart
 from .meter import OPTIONS
 from .place import NAME
 from .places import Place
@@ -316,7 +316,7 @@ class Rehearsing:
     def _apart(self, was: Fingerprint, now: Fingerprint) -> tuple[Difference, ...]:
         found, limits = told_apart(was, now)
         self._limits |= dict.fromkeys(limits)
-        return found
+        return tuple(one for one in found if not on_purpose(one, self._runbook))
 
     async def _fingerprint(self) -> Fingerprint:
         async with (

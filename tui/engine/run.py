@@ -384,7 +384,7 @@ class Run:
 
     async def losses(self, plan: RollbackPlan) -> tuple[Loss, ...] | None:
         """What this would drop, counted now; None where nobody can know."""
-        return await before.count_losses(self._dsn, self.state, plan.to)
+        return await before.count_losses(self._dsn, self.runbook, self.state, plan.to)
 
     async def roll_back(self, plan: RollbackPlan) -> None:
         """Cancels what is in flight, runs the plan's scripts, then the verifications that judge it."""

@@ -11,7 +11,7 @@ from . import events as e
 from .gates import LATE, gated
 from .in_hand import moved
 from .in_proof import proved
-from .later import another_night, next_step, tonight
+from .later import another_night, next_step, since_no_return, tonight
 from .standing import BatchState as BatchState
 from .standing import ItemState as ItemState
 from .standing import NextAct as NextAct
@@ -118,14 +118,16 @@ class RunState:
     def due(self) -> tuple[VerificationState, ...]:
         """The verifications whose moment has come: their step is applied, or all is taken back, or this night is done.
 
-        What is verified at the end is what stands until a step whose time comes later changes it.
+        What is verified at the end is what stands until a step whose time comes later changes it. What a point of no
+        return has made an end of, with the ways back, is not asked about any more.
         """
         applied = self.applied
         complete = bool(self.steps) and applied == tuple(s.plan.id for s in tonight(self.steps))
+        asked = since_no_return(self.steps)
         return tuple(
             v
             for v in self.verifications
-            if v.plan.after in applied
+            if v.plan.after in asked
             or (v.plan.after == "end" and complete)
             or (v.plan.after == "back" and self.rolled_back)
         )

@@ -123,8 +123,7 @@ class Work:
         await self.verify(*(v.plan.id for v in self._state.due if v.status is pending))
         if self._state.uncompared:
             await self.compare()
-        night = {step.plan.id for step in tonight(self._state.steps)}
-        if night <= set(self._state.applied):
+        if self._state.applied == tuple(step.plan.id for step in tonight(self._state.steps)):
             await self.probe_phase("after")
 
     async def _run(self, job: Job) -> bool:

@@ -368,7 +368,10 @@ class Builder:
 
 
 def _proof(table: ProofTable | None) -> Proof:
-    return Proof() if table is None else Proof(**table.model_dump(include=table.model_fields_set))
+    if table is None:
+        return Proof()
+    given = table.model_dump(include=table.model_fields_set - {"carries", "leaves"})
+    return Proof(**given, carries=tuple(table.carries or ()), leaves=tuple(table.leaves or ()))
 
 
 def _safety(base: Safety, table: SafetyTable | None) -> Safety:

@@ -173,10 +173,14 @@ class Proof:
     """How closely a database is looked at before the first step and after the way back.
 
     ``data``: its rows not at all; tables of more than ``whole_up_to`` rows at both ends of their key; or all of them.
+    ``carries`` names tables, with their schema, and columns that ways back drop and whose rows they carry back;
+    ``leaves`` what they leave behind on purpose.
     """
 
     data: Literal["none", "sampled", "whole"] = "none"
     whole_up_to: int = 100_000
+    carries: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

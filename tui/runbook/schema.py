@@ -62,6 +62,8 @@ class SafetyTable(Table):
 class ProofTable(Table):
     data: Literal["none", "sampled", "whole"] | None = None
     whole_up_to: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    carries: list[_Line] | None = None
+    leaves: list[_Line] | None = None
 
 
 class ExpectTable(Table):

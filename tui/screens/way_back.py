@@ -206,6 +206,8 @@ def _lost(state: RunState, width: int, counting: Counting | None) -> list[Line]:
     if not found:
         return _row("would be lost", [Line("nothing that is counted")])
     told: list[Line] = []
+    carried = [f"{loss.name} ({number(loss.count)})" if loss.count else loss.name for loss in found if loss.carried]
+    found = tuple(loss for loss in found if not loss.carried)
     written = [loss for loss in found if not _own(loss)]
     for loss in written[:_MOST]:
         told += wrap(_loss(loss, state), room, "warn", limit=3)
@@ -213,6 +215,9 @@ def _lost(state: RunState, width: int, counting: Counting | None) -> list[Line]:
         told.append(Line(f"… and {len(written) - _MOST} more tables and columns", "warn"))
     lines = _row("would be lost", told or wrap("no more than the steps made; changes in that are not seen", room))
     own = [f"{loss.name} ({number(loss.count)})" for loss in found if _own(loss) and loss.count is not None]
+    if carried:
+        text = f"{listed(tuple(carried), _MOST)}: the script carries them back, as the runbook says"
+        lines += _row("carried back", wrap(text, room, "dim", limit=4))
     if own:
         lines += _row("goes with it", wrap(listed(tuple(own), _MOST), room, "dim", limit=4))
     return lines

@@ -161,6 +161,8 @@ def _compared(view: View, width: int) -> list[Line]:
         head = Line("   ✗ ", "bad").add(f"not what it was at {at}: {differs}", "bad").add(f", {objects}", "dim")
     lines = [head.cut(width), *difference_lines(found.differences, width, "     ")]
     lines.append(Line(f"     {rows_read(found)}", "dim").cut(width))
+    for words in found.left:
+        lines += wrap(f"left on purpose: {words}", width - 1, "dim", indent="     ", limit=3)
     for limit in found.limits:
         lines += wrap(f"not compared: {limit}", width - 1, "warn", indent="     ", limit=3)
     if found.earlier and found.earlier_at is not None:

@@ -1,0 +1,6 @@
+-- Takes 005 back.
+BEGIN;
+
+\ir delete_copied_deliverables.sql
+
+COMMIT;

@@ -1,0 +1,6 @@
+-- The guide's query for policies, of its own tables.
+SELECT tablename::text, policyname::text, cmd, roles::text
+FROM pg_policies
+WHERE schemaname = 'public'
+  AND tablename IN ('profiles', 'deliverables', 'organizations', 'organization_members', 'brand_settings', 'zoom_credentials')
+ORDER BY 1, 2

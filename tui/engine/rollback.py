@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tui.runbook.model import AFTER_BACK, Runbook, Safety, Script
 
 from .deadline import rehearsed_way, scale
+from .later import since_no_return
 from .proof import WayBack
 from .state import RunState, StepStatus
 
@@ -81,7 +82,7 @@ def way_back(runbook: Runbook, state: RunState, to: str | None) -> RollbackPlan:
         script = _way_back(runbook, state, undo)
         scripts.append(script)
         undo = [step for step in undo if step not in script.undoes]
-    remaining = [step for step in order if step in state.applied and step in stays]
+    remaining = [step for step in since_no_return(state.steps) if step in stays]
     judges = (
         tuple(v.id for v in runbook.verifications if v.after in remaining)
         if remaining

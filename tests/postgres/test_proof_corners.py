@@ -252,6 +252,22 @@ async def test_statement_by_statement_each_is_measured_by_itself(tmp_path: Path,
     ]
 
 
+async def test_what_probes_have_read_is_no_scan_of_the_step(tmp_path: Path, server18: EmbeddedServer) -> None:
+    more = """
+[[verification]]
+id = "v"
+title = "As many as before"
+sql = "SELECT count(*) FROM t"
+after = "1"
+expect = { same_as_before = true }
+"""
+    steps = {"1": "CREATE TABLE u (id int);\nALTER TABLE t ADD COLUMN x int;", "2": "ALTER TABLE t ADD COLUMN y int;"}
+    back = {"1": "ALTER TABLE t DROP COLUMN x;\nDROP TABLE u;", "2": "ALTER TABLE t DROP COLUMN y;"}
+    place = OnServer(server18, "CREATE TABLE t (id int)", "INSERT INTO t SELECT generate_series(1, 50)")
+    found, _ = await rehearsed(write(tmp_path / "small", steps, back, more=more), place)
+    assert [measure.scans for one in found.steps for measure in one.statements] == [(), (), ()]
+
+
 async def test_indexes_are_known_also_where_a_script_wants_to_hear_warnings_alone(
     tmp_path: Path, server18: EmbeddedServer
 ) -> None:

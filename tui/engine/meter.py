@@ -55,6 +55,9 @@ class Meter:
         self._names: dict[int, str] = {}
         self._unlocked: _Relations = {}
         """As each relation was seen last, without what its transaction held and scanned then."""
+        self._pending: dict[int, int] = {}
+        """Scans of before the script that the server has not added up yet, and counts as the transaction's."""
+        self._flushes = True
         self._seen: _Seen = ({}, 0, {})
         self._debug: list[str] = []
         self._notices: list[str] = []
@@ -62,7 +65,10 @@ class Meter:
 
     async def begin(self) -> None:
         """A script begins: what is there now, under its present names, is what counts."""
+        self._flushes = True
+        await self._flush()
         found = await self._relations(everything=True)
+        self._pending = {oid: one.scans for oid, one in found.items()}
         self._unlocked = {}
         self._release(found)
         self._seen = found, await self._wal(), {}
@@ -92,7 +98,7 @@ class Meter:
         asked = time.monotonic()
         before, wal, scanned = await self._look(True) if outside else self._seen
         if alone and not outside:
-            before = {oid: replace(relation, modes=frozenset(), scans=0) for oid, relation in before.items()}
+            before = dict(self._unlocked)
         self._debug, self._notices = [], []
         over = asyncio.Event()
         watch = asyncio.create_task(self._watch(over)) if outside else None
@@ -171,12 +177,24 @@ class Meter:
         """Within a transaction only what it holds a lock on can be another than it was before."""
         scanned = await self._scans() if outside else {}
         found = await self._relations(everything=outside)
+        await self._flush()
         after = found if outside else self._unlocked | found
         self._release(found)
         return after, await self._wal(), scanned
 
     def _release(self, found: _Relations) -> None:
-        self._unlocked.update((oid, replace(one, modes=frozenset(), scans=0)) for oid, one in found.items())
+        for oid, one in found.items():
+            self._unlocked[oid] = replace(one, modes=frozenset(), scans=self._pending.get(oid, 0))
+
+    async def _flush(self) -> None:
+        """What was scanned is added up as the transaction ends, and not counted with the next: from 15 on."""
+        if not self._flushes:
+            return
+        try:
+            await self._session.query("SELECT pg_stat_force_next_flush()")
+        except StatementFailed:
+            # Found out before the script begins: within its transaction a failure would end it.
+            self._flushes = False
 
     async def _relations(self, *, everything: bool) -> _Relations:
         keys = {"pid": self._session.backend_pid, "all": everything}
@@ -192,9 +210,8 @@ class Meter:
 
     async def _scans(self) -> dict[int, int]:
         """From PostgreSQL 15 on; before that the statistics come too late to tell."""
-        try:
-            await self._session.query("SELECT pg_stat_force_next_flush()")
-        except StatementFailed:
+        await self._flush()
+        if not self._flushes:
             return {}
         answer = await self._session.ask(load("meter/scans"))
         return {int(oid or 0): int(scans or 0) for oid, scans in answer.rows}

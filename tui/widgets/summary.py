@@ -18,13 +18,15 @@ def done_lines(view: View, selected: str | None, width: int) -> list[Line]:
     state = view.state
     assert state.opened is not None
     total = sum(s.seconds or 0.0 for s in state.steps)
-    good = sum(v.status is VerificationStatus.PASSED for v in state.verifications if v.plan.after != "back")
-    checks = sum(v.plan.after != "back" for v in state.verifications)
+    pending = VerificationStatus.PENDING
+    # Those of a step that is left for another night are not missing.
+    asked = [v for v in state.verifications if v.plan.after != "back" and (v.status is not pending or v in state.due)]
+    good = sum(v.status is VerificationStatus.PASSED for v in asked)
     accepted = sum(v.status is VerificationStatus.ACCEPTED for v in state.verifications)
     head = Line(" ✓ ", "good").add(state.opened.title, "strong").add(" is done", "good")
     facts = [
         Line(f"{counted(len(state.applied), 'step')} in {duration(total)}").add(_rehearsed(state), "dim"),
-        Line(f"{good} of {checks} verified"),
+        Line(f"{good} of {len(asked)} verified"),
     ]
     if accepted:
         facts.append(Line(f"! {accepted} accepted although failed", "warn"))

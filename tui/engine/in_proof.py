@@ -25,6 +25,6 @@ def proved(state: "RunState", event: e.Event) -> "RunState":
         case e.FingerprintCompared():
             return replace(state, compared=event, looking=None)
         case e.MadeCounted():
-            return replace(state, made=(*state.made, event))
+            return replace(state, made=(*state.made, event), looking=None)
         case _:
             return state

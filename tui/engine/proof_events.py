@@ -62,10 +62,10 @@ class DeadlineCrossed:
 
 @dataclass(frozen=True, slots=True)
 class LookStarted:
-    """The database is looked at as a whole: to be kept as it is, or to be compared. It may take a while."""
+    """The database is looked at: to be kept as it is, to be compared, to count what is new. It may take a while."""
 
     at: datetime
-    what: Literal["keeps", "compares"]
+    what: Literal["keeps", "compares", "counts"]
     kind: Literal["look_started"] = "look_started"
 
 

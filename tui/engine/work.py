@@ -193,14 +193,16 @@ class Work:
         taken = self._state.before
         if taken is None or taken.error:
             return
+        await self._recorder.record(e.LookStarted(e.now(), "counts"))
         made: tuple[Made, ...] = ()
         error = "stopped"
-        if not self._grip.stopping:
-            try:
+        try:
+            if not self._grip.stopping:
                 made, error = await self._grip.asked(lambda session: before.made(session, taken)), ""
-            except StatementFailed as failure:
-                error = str(failure)
-        await self._recorder.record(e.MadeCounted(e.now(), step_id, made, error))
+        except StatementFailed as failure:
+            error = str(failure)
+        finally:
+            await self._told_in_any_case(e.MadeCounted(e.now(), step_id, made, error))
 
     async def _foretell_rest(self) -> None:
         """What the step has renamed, or made, is there now for the next ones, and has a size."""

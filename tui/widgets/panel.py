@@ -33,6 +33,7 @@ def _looking(view: View, width: int) -> list[Line]:
     what = {
         "keeps": "keeps how the database is now, to compare with after a way back",
         "compares": "compares the database with what it was before the first step",
+        "counts": "counts what is in the tables and columns that the step has made",
     }[view.state.looking.what]
     return [Line(" ▶ ", "us").add(what).cut(width), Line()]
 

@@ -131,6 +131,30 @@ async def test_what_going_back_would_drop_is_counted_now_and_since(tmp_path: Pat
         assert await live.run.losses(live.run.plan_rollback("1")) == (Loss("logins", "rows", 5, "2", 2),)
 
 
+async def test_what_a_later_step_fills_is_its_own_and_nobodys_since(tmp_path: Path, database: str) -> None:
+    execute(database, *USERS)
+    steps = {
+        "1": "CREATE TABLE profiles (id int, name text);",
+        "2": "INSERT INTO profiles SELECT * FROM users;",
+        "3": "DELETE FROM profiles WHERE id BETWEEN 91 AND 100;",
+    }
+    back = {"1": "DROP TABLE profiles;", "2": "DELETE FROM profiles WHERE name LIKE 'user%';", "3": "SELECT 1;"}
+    async with opened(write(tmp_path / "small", steps, back), database) as live:
+        while live.state.applied != ("1",):
+            await live.run.go_on()
+        execute(database, "INSERT INTO profiles VALUES (1000, 'new')")
+        assert await live.to_end() == 0
+        (lost,) = await live.run.losses(live.run.plan_rollback(None)) or ()
+        # The steps have put 90 there, and an application that knows it already one, between two of them.
+        assert lost == Loss("profiles", "rows", 91, "1", 1)
+        execute(database, "INSERT INTO profiles VALUES (-1, 'newer')")
+        # Taken back and run again its rows are counted anew.
+        await live.run.roll_back(live.run.plan_rollback("1"))
+        assert await live.to_end() == 0
+        (again,) = await live.run.losses(live.run.plan_rollback(None)) or ()
+        assert again == Loss("profiles", "rows", 92, "1", 2)
+
+
 async def test_a_renamed_table_is_not_lost(tmp_path: Path, database: str) -> None:
     execute(database, *USERS)
     steps, back = {"1": "ALTER TABLE users RENAME TO people;"}, {"1": "ALTER TABLE people RENAME TO users;"}

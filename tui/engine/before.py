@@ -162,20 +162,33 @@ def losses(state: RunState, to: str | None, now: tuple[Made, ...]) -> tuple[Loss
     stay = set(order[: order.index(to) + 1]) if to is not None else set()
     if any(told.error for told in state.made if told.step in stay):
         return None
-    uncounted = next((number for number, told in enumerate(state.made) if told.error), len(state.made))
     kept = {(one.oid, one.column) for told in state.made if told.step in stay for one in told.made}
-    first: dict[tuple[int, int], tuple[str, int | None]] = {}
-    for number, told in enumerate(state.made):
-        for one in told.made:
-            # After a step whose count failed nobody knows whose it is.
-            counted = (told.step, one.count) if number < uncounted else ("", None)
-            first.setdefault((one.oid, one.column), counted)
+    own = _own(state.made)
     found = []
     for one in now:
         key = (one.oid, one.column)
         if key in kept or one.count == 0:
             continue
-        step, was = first.get(key, ("", None))
-        since = one.count - was if one.count is not None and was is not None else None
+        step, put = own.get(key, ("", None))
+        since = one.count - put if one.count is not None and put is not None else None
         found.append(Loss(one.name, "values" if one.column else "rows", one.count, step, since))
     return tuple(found)
+
+
+def _own(made: tuple[e.MadeCounted, ...]) -> dict[tuple[int, int], tuple[str, int | None]]:
+    """By table and column: the step that made it, and how much the steps themselves have put there; None: unknown."""
+    own: dict[tuple[int, int], tuple[str, int | None]] = {}
+    failed = False
+    for told in made:
+        # After a step whose count failed nobody knows whose it is.
+        failed = failed or bool(told.error)
+        was = {(one.oid, one.column): one.count for one in told.was}
+        for one in told.made:
+            key = (one.oid, one.column)
+            step, put = own.get(key, (told.step, 0))
+            before = was.get(key) if key in own else 0
+            if failed or one.count is None or put is None or before is None:
+                own[key] = ("" if failed and key not in own else step, None)
+            else:
+                own[key] = (step, put + one.count - before)
+    return own

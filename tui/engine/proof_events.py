@@ -117,11 +117,12 @@ class FingerprintCompared:
 class MadeCounted:
     """Once ``step`` was applied: what is in the tables and columns that were not there before the first step.
 
-    ``error`` says why it could not be counted.
+    ``was``: what was in them just before it. ``error`` says why it could not be counted.
     """
 
     at: datetime
     step: str
     made: tuple[Made, ...]
     error: str = ""
+    was: tuple[Made, ...] = ()
     kind: Literal["made_counted"] = "made_counted"

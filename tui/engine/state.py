@@ -292,6 +292,8 @@ def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
     touched = {*event.steps, "back"} | ({"end"} if night & set(event.steps) else set())
     verifications = tuple(_reset(v) if v.plan.after in touched else v for v in verifications)
     script = state.script and replace(state.script, phase="done", seconds=event.seconds)
+    # What is taken back is nobody's any more; the step may come again, and then what it puts there counts anew.
+    made = state.made if forward else tuple(told for told in state.made if told.step not in event.steps)
     rollback, rollback_ok = (None, None) if forward else (state.rollback, state.rollback_ok)
     return replace(
         state,
@@ -301,6 +303,7 @@ def _script_done(state: RunState, event: e.ScriptDone) -> RunState:
         rollback=rollback,
         rollback_ok=rollback_ok,
         compared=None if forward else state.compared,
+        made=made,
         late=None,
         unanswered_commit=None,
     )

@@ -104,8 +104,9 @@ class Work:
             row.position if row is not None else None,
             _statements(self._state.step(step_id).repair),
         )
+        was = await self._made_so_far()
         if await self._run(job):
-            await self._count_made(step_id)
+            await self._count_made(step_id, was)
             await self._foretell_rest()
             await self.verify_due()
 
@@ -188,7 +189,17 @@ class Work:
         finally:
             await self._told_in_any_case(taken)
 
-    async def _count_made(self, step_id: str) -> None:
+    async def _made_so_far(self) -> tuple[Made, ...]:
+        """What is in it just before a step: all that is more afterwards is the step's own."""
+        taken = self._state.before
+        if taken is None or not self._state.made or self._grip.stopping:
+            return ()
+        try:
+            return await self._grip.asked(lambda session: before.made(session, taken))
+        except StatementFailed:
+            return ()
+
+    async def _count_made(self, step_id: str, was: tuple[Made, ...]) -> None:
         """What the step itself has put where nothing was: what comes in later is somebody's who would lose it."""
         taken = self._state.before
         if taken is None or taken.error:
@@ -202,7 +213,7 @@ class Work:
         except StatementFailed as failure:
             error = str(failure)
         finally:
-            await self._told_in_any_case(e.MadeCounted(e.now(), step_id, made, error))
+            await self._told_in_any_case(e.MadeCounted(e.now(), step_id, made, error, was))
 
     async def _foretell_rest(self) -> None:
         """What the step has renamed, or made, is there now for the next ones, and has a size."""

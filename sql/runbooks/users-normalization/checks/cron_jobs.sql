@@ -3,5 +3,6 @@
 SELECT word AS job
 FROM ts_stat(CASE WHEN to_regclass('cron.job') IS NULL THEN 'SELECT NULL::tsvector WHERE false' ELSE $$
   SELECT array_to_tsvector(ARRAY[format('%s: %s', jobid, command)]) FROM cron.job
-  WHERE active AND command ~ '\m(access_token|refresh_token|telegram_id|telegram_signup_token|signal_source_uuid|\w+_2)\M'
+  WHERE active AND command ~ ('\m(telegram_\w+|signal_\w+|gmail_\w+|calendar_\w+|access_token|refresh_token|token_expiration_date'
+      || '|client_id|client_secret|auth_code|refresh_expired|granted_scopes|\w+_2)\M')
     AND command ~ '\musers\M' $$ END)

@@ -1,5 +1,5 @@
 -- What hangs on users and is not what 003 leads to the new table, or what it expects and is not there; and functions that
--- speak of columns which move. A view, a policy elsewhere or a foreign key would go on with users_old, without a word.
+-- speak of columns which move. A view, a policy elsewhere, a grant or a foreign key would stay with users_old, without a word.
 WITH known (kind, identity) AS (
   VALUES
     ('check', 'users_email_check on dev.users'),
@@ -10,6 +10,7 @@ WITH known (kind, identity) AS (
     ('foreign key', 'preferences_user_id_fkey on dev.preferences'),
     ('foreign key', 'user_logs_user_id_fkey on dev.user_logs'),
     ('function that speaks of a column that moves', 'dev.find_user_by_telegram(text)'),
+    ('grants to', 'bi_report'), ('grants to', 'dev_backend'), ('grants to', 'dev_member'),
     ('index', 'users_pkey'), ('index', 'users_email_idx'), ('index', 'users_telegram_id_idx'), ('index', 'users_created_at_idx'),
     ('policy', 'The backend works with every user on dev.users'),
     ('policy', 'Members see themselves, admins everybody on dev.users'),
@@ -34,6 +35,22 @@ WITH known (kind, identity) AS (
   WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) AND p.prosrc ~ '\musers\M'
     AND p.prosrc ~ ('\m(telegram_\w+|signal_\w+|gmail_\w+|calendar_\w+|access_token|refresh_token|token_expiration_date|client_id'
       || '|client_secret|auth_code|refresh_expired|granted_scopes|\w+_2)\M')
+  UNION ALL
+  -- By its body or by the row type, which both go on with users_old.
+  SELECT DISTINCT 'bound to users', replace(o.identity, 'pg_catalog.', '')
+  FROM pg_class AS c JOIN pg_type AS t ON t.oid = c.reltype
+  JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+    OR d.classid IN ('pg_proc'::regclass, 'pg_class'::regclass) AND d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray),
+  LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS o
+  WHERE c.oid = to_regclass('dev.users')
+  UNION ALL
+  -- Grants stay with users_old: 003 gives those of the three roles that it knows.
+  SELECT DISTINCT 'grants to', CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END
+    || CASE WHEN a.is_grantable THEN ' with grant option' ELSE '' END
+  FROM pg_class AS c
+  LEFT JOIN pg_attribute AS att ON att.attrelid = c.oid AND att.attacl IS NOT NULL AND NOT att.attisdropped
+  CROSS JOIN LATERAL (SELECT * FROM aclexplode(c.relacl) UNION ALL SELECT * FROM aclexplode(att.attacl)) AS a
+  WHERE c.oid = to_regclass('dev.users') AND a.grantee <> c.relowner
   UNION ALL
   SELECT 'index', c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid WHERE i.indrelid = to_regclass('dev.users')
   UNION ALL

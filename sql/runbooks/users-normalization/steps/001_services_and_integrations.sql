@@ -65,6 +65,21 @@ REVOKE ALL ON FUNCTION dev.touch_user_integration() FROM PUBLIC;
 CREATE TRIGGER user_integrations_touch BEFORE UPDATE ON dev.user_integrations
   FOR EACH ROW EXECUTE FUNCTION dev.touch_user_integration();
 
+-- Default privileges may have given what was just made to others, credentials among them.
+DO $closed$
+DECLARE
+  given record;
+BEGIN
+  FOR given IN
+    SELECT DISTINCT c.oid::regclass AS name, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee
+    FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+    WHERE a.grantee <> c.relowner AND c.oid IN ('dev.services'::regclass, 'dev.user_integrations'::regclass)
+  LOOP
+    EXECUTE format('REVOKE ALL ON TABLE %s FROM %s', given.name, given.grantee);
+  END LOOP;
+END
+$closed$;
+
 -- A new table has no grants and no row security: without these the application would be locked out, or with grants alone
 -- everybody could read everybody's credentials. Members and reports get the columns that hold no secret.
 GRANT SELECT ON dev.services TO dev_backend, dev_member, bi_report;

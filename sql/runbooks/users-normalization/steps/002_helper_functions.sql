@@ -9,11 +9,12 @@ BEGIN;
 \ir functions/unlinking.sql
 \ir functions/administration.sql
 
--- Everybody may call a function unless told otherwise. Members may ask what they have connected; whatever hands out or
+-- Everybody may call a function unless told otherwise, and default privileges may name others. Members may ask what they have connected; whatever hands out or
 -- takes credentials is the backend's.
 DO $grants$
 DECLARE
   helper regprocedure;
+  grantee text;
 BEGIN
   FOR helper IN
     SELECT p.oid::regprocedure FROM pg_proc AS p
@@ -29,6 +30,13 @@ BEGIN
     ORDER BY p.proname
   LOOP
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', helper);
+    FOR grantee IN
+      SELECT DISTINCT quote_ident(pg_get_userbyid(a.grantee))
+      FROM pg_proc AS p CROSS JOIN LATERAL aclexplode(p.proacl) AS a
+      WHERE p.oid = helper AND a.grantee <> p.proowner
+    LOOP
+      EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', helper, grantee);
+    END LOOP;
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO dev_backend', helper);
   END LOOP;
 END

@@ -43,6 +43,23 @@ CREATE TABLE dev.users_duplicate_emails (
 );
 INSERT INTO dev.users_duplicate_emails (user_id, email, kept_by)
 SELECT id, email_was, email_kept_by FROM dev.users_old_profile WHERE email_kept_by <> id;
+
+-- Default privileges may have given what was just made to others, and the two views read
+-- users_old as their owner, whom no row security stops.
+DO $closed$
+DECLARE
+  given record;
+BEGIN
+  FOR given IN
+    SELECT DISTINCT c.oid::regclass AS name, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee
+    FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+    WHERE a.grantee <> c.relowner AND c.oid IN (
+      'dev.users'::regclass, 'dev.users_duplicate_emails'::regclass, 'dev.users_old_profile'::regclass, 'dev.users_old_integrations'::regclass)
+  LOOP
+    EXECUTE format('REVOKE ALL ON TABLE %s FROM %s', given.name, given.grantee);
+  END LOOP;
+END
+$closed$;
 GRANT SELECT, DELETE ON dev.users_duplicate_emails TO dev_backend;
 ALTER TABLE dev.users_duplicate_emails ENABLE ROW LEVEL SECURITY;
 CREATE POLICY "The backend works off the list" ON dev.users_duplicate_emails FOR ALL TO dev_backend USING (true);
@@ -136,19 +153,24 @@ COMMENT ON POLICY "Kept for the way back" ON dev.users_old IS 'Takes precedence 
 
 -- What an earlier way back had put aside, because the old form has no place for it: second accounts, new services,
 -- disconnected accounts, labels. Where the old application went on with an account, its tokens are the newer ones; an
--- account is the same if its external id is, or one of its tokens. EXCEPTION makes a transaction within the transaction of
--- it, and so these rows are younger than the policy: they are not what users_old says.
+-- account is the same if its external id is; or its tokens, where the old form does not hold the id: several accounts of
+-- one service may have got the same token. It stays off where the old application has taken its tokens away. EXCEPTION
+-- makes a transaction within the transaction of it, and so these rows are younger than the policy: they are not what
+-- users_old says.
 DO $kept$
 BEGIN
   IF to_regclass('dev.user_integrations_kept') IS NOT NULL THEN
     UPDATE dev.user_integrations AS ui
-    SET is_active = ui.is_active OR k.is_active, display_label = coalesce(k.display_label, ui.display_label),
-      external_user_id = coalesce(k.external_user_id, ui.external_user_id),
+    SET is_active = ui.is_active OR k.is_active
+        AND (ui.access_token, ui.refresh_token) IS NOT DISTINCT FROM (k.access_token, k.refresh_token),
+      display_label = coalesce(k.display_label, ui.display_label),
+      external_user_id = k.external_user_id,
       metadata = k.metadata || ui.metadata, credentials = k.credentials || ui.credentials
     FROM dev.user_integrations_kept AS k
     WHERE ui.user_id = k.user_id AND ui.service_id = k.service_id
-      AND (ui.external_user_id IS NOT DISTINCT FROM k.external_user_id OR ui.refresh_token = k.refresh_token
-        OR ui.access_token = k.access_token);
+      AND (ui.external_user_id IS NOT DISTINCT FROM k.external_user_id
+        OR (ui.service_id = 'google_calendar' OR k.external_user_id IS NULL) AND (ui.refresh_token = k.refresh_token
+          OR ui.access_token = k.access_token AND ui.refresh_token IS NOT DISTINCT FROM k.refresh_token));
     UPDATE dev.user_integrations_kept AS k SET id = gen_random_uuid()
     WHERE EXISTS (SELECT FROM dev.user_integrations AS ui WHERE ui.id = k.id);
     INSERT INTO dev.user_integrations

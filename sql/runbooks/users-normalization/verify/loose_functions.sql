@@ -8,5 +8,7 @@ WHERE p.pronamespace = 'dev'::regnamespace AND p.prorettype <> 'trigger'::regtyp
     OR EXISTS (SELECT FROM aclexplode(p.proacl) AS a WHERE a.grantee = 0)
     OR NOT EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search_path=%')
     OR (p.prosecdef AND p.proname <> 'cleanup_orphaned_integrations')
-    OR (has_function_privilege('dev_member', p.oid, 'EXECUTE')
-      AND p.proname NOT IN ('get_user_integrations', 'get_telegram_id', 'user_has_service')))
+    OR p.proname NOT IN ('get_user_integrations', 'get_telegram_id', 'user_has_service') AND p.proname NOT LIKE 'users\_old\_%' AND EXISTS (
+      SELECT FROM pg_roles AS r
+      WHERE NOT r.rolsuper AND NOT pg_has_role(r.oid, p.proowner, 'MEMBER') AND NOT pg_has_role(r.oid, 'dev_backend', 'MEMBER')
+        AND has_function_privilege(r.oid, p.oid, 'EXECUTE')))

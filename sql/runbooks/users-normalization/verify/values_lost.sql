@@ -55,11 +55,11 @@ CROSS JOIN LATERAL (VALUES
     CASE WHEN c.token_expires_at IS NULL THEN c.metadata ->> 'token_expiration_date'
       ELSE extract(epoch FROM c.token_expires_at)::text END),
   ('granted_scopes', CASE jsonb_typeof(o.granted_scopes) WHEN 'array' THEN o.granted_scopes::text
-      WHEN 'string' THEN to_jsonb(regexp_split_to_array(btrim(o.granted_scopes #>> '{}'), ' +'))::text
+      WHEN 'string' THEN to_jsonb(array_remove(regexp_split_to_array(o.granted_scopes #>> '{}', ' +'), ''))::text
       ELSE nullif(o.granted_scopes::text, 'null') END,
     coalesce(g.granted_scopes, g.metadata -> 'granted_scopes')::text),
   ('granted_scopes_2', CASE jsonb_typeof(o.granted_scopes_2) WHEN 'array' THEN o.granted_scopes_2::text
-      WHEN 'string' THEN to_jsonb(regexp_split_to_array(btrim(o.granted_scopes_2 #>> '{}'), ' +'))::text
+      WHEN 'string' THEN to_jsonb(array_remove(regexp_split_to_array(o.granted_scopes_2 #>> '{}', ' +'), ''))::text
       ELSE nullif(o.granted_scopes_2::text, 'null') END,
     coalesce(c.granted_scopes, c.metadata -> 'granted_scopes')::text)
 ) AS v (name, was, is_now)

@@ -44,8 +44,11 @@ WHERE (t.is_active IS NOT NULL OR n.is_active)
     IS DISTINCT FROM (n.is_active, n.access_token, n.refresh_token, n.token_expires_at, n.refresh_expired, n.client_id, n.client_secret,
       n.auth_code, n.granted_scopes, n.external_user_id, n.external_username, n.credentials, n.metadata);
 ANALYZE changed;
--- An account that was not finished before and is not finished now may still have got another sign-up token.
-UPDATE changed SET gone = false WHERE t ->> 'is_active' = 'false' AND n IS NOT NULL;
+-- An account that was not finished before and is not finished now may still have got another sign-up token. One that was
+-- connected and disconnected meanwhile is gone: with its tokens or its id in the old form it would be connected.
+UPDATE changed SET gone = false
+WHERE t ->> 'is_active' = 'false' AND n IS NOT NULL AND CASE WHEN service_id IN ('gmail', 'google_calendar')
+    THEN coalesce(n ->> 'access_token', n ->> 'refresh_token') ELSE n ->> 'external_user_id' END IS NULL;
 
 UPDATE dev.users_old AS o
 SET access_token = CASE WHEN gone THEN NULL WHEN n ->> 'access_token' IS DISTINCT FROM t ->> 'access_token'
@@ -117,9 +120,9 @@ SET signal_source_uuid = CASE WHEN gone THEN NULL WHEN n ->> 'external_user_id' 
     THEN n ->> 'external_user_id' ELSE o.signal_source_uuid END,
   signal_number = CASE WHEN gone THEN NULL WHEN n ->> 'external_username' IS DISTINCT FROM t ->> 'external_username'
     THEN n ->> 'external_username' ELSE o.signal_number END,
-  signal_device = CASE WHEN gone THEN NULL WHEN n #>> '{metadata,device}' ~ '^\d{1,9}$'
-    AND n #>> '{metadata,device}' IS DISTINCT FROM t #>> '{metadata,device}'
-    THEN (n #>> '{metadata,device}')::integer ELSE o.signal_device END,
+  -- A device that is no number is put aside.
+  signal_device = CASE WHEN gone THEN NULL WHEN n #>> '{metadata,device}' IS NOT DISTINCT FROM t #>> '{metadata,device}'
+    THEN o.signal_device WHEN n #>> '{metadata,device}' ~ '^[0-9]{1,9}$' THEN (n #>> '{metadata,device}')::integer END,
   signal_linked_at = CASE WHEN gone THEN NULL WHEN t IS NULL THEN (n ->> 'created_at')::timestamptz ELSE o.signal_linked_at END
 FROM changed
 WHERE service_id = 'signal' AND user_id = o.id;

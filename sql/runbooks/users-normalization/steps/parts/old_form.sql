@@ -39,7 +39,8 @@ FROM (
 
 -- What everybody has connected, or has begun to: one row for each service of which any column is filled. Active is what
 -- works or can be made to work by a refresh. When it was connected is known of Telegram and Signal only; of the others it
--- is not earlier than the account. An expiry that is no date and scopes that are no list are kept in metadata.
+-- is not earlier than the account. An expiry that is no date and scopes that are no list are kept in metadata, the scopes
+-- outside of jsonb_strip_nulls, which looks into them.
 CREATE VIEW dev.users_old_integrations AS
 SELECT u.id AS user_id, i.*
 FROM dev.users_old AS u
@@ -64,8 +65,9 @@ CROSS JOIN LATERAL (
     '{}'::jsonb AS credentials,
     jsonb_strip_nulls(jsonb_build_object(
       'history_id', nullif(u.gmail_history_id, ''),
-      'token_expiration_date', CASE WHEN expiry.gmail IS NULL THEN nullif(u.token_expiration_date, '') END,
-      'granted_scopes', CASE WHEN jsonb_typeof(u.granted_scopes) NOT IN ('array', 'string') THEN u.granted_scopes END)) AS metadata,
+      'token_expiration_date', CASE WHEN expiry.gmail IS NULL THEN nullif(u.token_expiration_date, '') END))
+      || CASE WHEN jsonb_typeof(u.granted_scopes) NOT IN ('array', 'string', 'null')
+        THEN jsonb_build_object('granted_scopes', u.granted_scopes) ELSE '{}' END AS metadata,
     u.created_at
   WHERE coalesce(u.access_token, u.refresh_token, u.token_expiration_date, u.client_id, u.client_secret, u.auth_code,
     u.granted_scopes::text, u.gmail_address, u.gmail_history_id) IS NOT NULL OR u.refresh_expired
@@ -87,8 +89,9 @@ CROSS JOIN LATERAL (
     jsonb_strip_nulls(jsonb_build_object(
       'calendar_id', nullif(u.calendar_id, ''),
       'sync_token', nullif(u.calendar_sync_token, ''),
-      'token_expiration_date', CASE WHEN expiry.calendar IS NULL THEN nullif(u.token_expiration_date_2, '') END,
-      'granted_scopes', CASE WHEN jsonb_typeof(u.granted_scopes_2) NOT IN ('array', 'string') THEN u.granted_scopes_2 END)),
+      'token_expiration_date', CASE WHEN expiry.calendar IS NULL THEN nullif(u.token_expiration_date_2, '') END))
+      || CASE WHEN jsonb_typeof(u.granted_scopes_2) NOT IN ('array', 'string', 'null')
+        THEN jsonb_build_object('granted_scopes', u.granted_scopes_2) ELSE '{}' END,
     u.created_at
   WHERE coalesce(u.access_token_2, u.refresh_token_2, u.token_expiration_date_2, u.client_id_2, u.client_secret_2, u.auth_code_2,
     u.granted_scopes_2::text, u.calendar_id, u.calendar_sync_token) IS NOT NULL OR u.refresh_expired_2

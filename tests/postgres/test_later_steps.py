@@ -57,7 +57,7 @@ async def test_it_waits_then_is_agreed_to_and_then_nothing_leads_back(tmp_path: 
     execute(database, *USERS)
     async with opened(book, database) as live:
         assert await unattended.run_to(live.run, None) == 0
-        assert live.state.applied == ("1", "2")
+        assert list(live.state.applied) == ["1", "2"]
         assert live.state.next_act().kind == "finished"
         assert all(v.result is not None and v.result.ok for v in live.state.due)
         assert live.run.plan_rollback(None).undoes == ("2", "1")
@@ -66,9 +66,9 @@ async def test_it_waits_then_is_agreed_to_and_then_nothing_leads_back(tmp_path: 
     async with opened(book, database) as live:
         with pytest.raises(GateClosed, match="there is no way back"):
             await unattended.run_to(live.run, None)
-        assert live.state.applied == ("1", "2")
+        assert list(live.state.applied) == ["1", "2"]
         assert await unattended.run_to(live.run, None, reason="two weeks without a complaint") == 0
-        assert live.state.applied == ("1", "2", "3", "4")
+        assert list(live.state.applied) == ["1", "2", "3", "4"]
         # What was compared before users_old went cannot be asked any more, and is not asked for.
         await live.run.verify()
         assert live.state.exit_code == 0

@@ -1,4 +1,4 @@
-"""The table of the runbooks that ship, as README has it: ``python tests/bench/runbooks.py [--scale 1] [NAME …]``.
+"""The table of the runbooks that ship, as README has it: ``python tests/bench/shipped.py [--scale 1] [NAME …]``.
 
 Each is rehearsed on its fixture on the newest server; seconds are those of that rehearsal.
 """

@@ -156,7 +156,10 @@ BROKEN = {
     "check-constraints": ["ALTER TABLE organization_members DROP CONSTRAINT organization_members_role_check"],
     "tables": ["DROP TABLE zoom_credentials"],
     "row-security": ["ALTER TABLE deliverables DISABLE ROW LEVEL SECURITY"],
-    "policies": ['DROP POLICY "Users can view own profile" ON profiles'],
+    "policies": [
+        'DROP POLICY "Users can view own profile" ON profiles',
+        'ALTER POLICY "Users can manage own zoom credentials" ON zoom_credentials USING (true)',
+    ],
     "indexes": [
         "DROP INDEX idx_deliverables_user_created",
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_org_members_org'::regclass",
@@ -167,12 +170,19 @@ BROKEN = {
     ],
     "rls-stranger": ['CREATE POLICY "x" ON deliverables FOR SELECT USING (true)'],
     "buckets": ["UPDATE storage.buckets SET public = true WHERE id = 'private'"],
-    "storage-policies": ['DROP POLICY "Public logo access" ON storage.objects'],
+    "storage-policies": [
+        'DROP POLICY "Public logo access" ON storage.objects',
+        "ALTER POLICY \"Users can upload to own private folder\" ON storage.objects WITH CHECK (bucket_id = 'private')",
+    ],
     "users-copied": [
         "DELETE FROM legacy_left_behind WHERE source = 'legacy_users'",
         f"UPDATE profiles SET name = 'x' WHERE id = {person(1)}",
         f"UPDATE profiles SET created_at = now() WHERE id = {person(1)}",
         f"UPDATE profiles SET email = 'x' WHERE id = {person(1)}",
+        f"UPDATE auth.users SET email = 'x' WHERE id = {person(1)}; UPDATE auth.users SET is_sso_user = true,"
+        f" email = 'user1@momentum.example' WHERE id = {person(2)}",
+        f"DELETE FROM profiles WHERE id = {person(1)}; INSERT INTO legacy_left_behind VALUES"
+        f" ('legacy_users', {person(1)}::text, 'x')",
         f"DELETE FROM profiles WHERE id = {person(1)}",
     ],
     "carry-over": ["ALTER TABLE legacy_sessions DISABLE TRIGGER carry_over"],
@@ -180,6 +190,8 @@ BROKEN = {
         "DELETE FROM deliverables WHERE id = (SELECT min(id) FROM deliverables)",
         "UPDATE deliverables SET client_name = client_name || ' ' WHERE id = (SELECT min(id) FROM deliverables)",
         "DELETE FROM legacy_left_behind WHERE source = 'legacy_sessions'",
+        "WITH gone AS (DELETE FROM deliverables WHERE id = (SELECT min(id) FROM deliverables) RETURNING id)"
+        " INSERT INTO legacy_left_behind SELECT 'legacy_sessions', id, 'x' FROM gone",
     ],
     "sums": ["UPDATE deliverables SET html = upper(html) WHERE id = (SELECT max(id) FROM deliverables)"],
     "rls-member": ['CREATE POLICY "x" ON deliverables FOR SELECT USING (true)'],
@@ -194,6 +206,7 @@ BROKEN = {
     "grants": ["GRANT TRUNCATE ON profiles TO anon", "GRANT UPDATE ON legacy_left_behind TO authenticated"],
     "functions-tight": [
         "ALTER FUNCTION my_organizations() RESET search_path",
+        "ALTER FUNCTION my_organizations() SET search_path = public",
         "GRANT EXECUTE ON FUNCTION cleanup_expired_zoom_tokens() TO authenticated",
         "GRANT EXECUTE ON FUNCTION my_organizations() TO anon",
     ],

@@ -149,6 +149,7 @@ def test_no_superuser_is_needed(before: str, psql: Psql, pg_dump: PgDump) -> Non
 def test_rights_that_are_missing_are_named(before: str, psql: Psql) -> None:
     found = psql(make_conninfo(before, user="reporting"), ROOT / "checks" / "rights.sql").splitlines()
     assert "policies on storage.objects" in found
+    assert "DELETE on storage.objects, past its row security, for the lock and the way back" in found
     assert "REFERENCES on auth.users, for the foreign key" in found
     assert "owner of legacy_users" in found
 

@@ -1,4 +1,4 @@
--- The old system's columns that 004 and 005 read, as they must be: of that type, and the keys unique.
+-- The old system's columns that 004 and 005 read, as they must be: of that type (varchar serves as text), and the keys unique.
 WITH due (relation, name, type) AS (
   VALUES
     ('public.legacy_users', 'id', 'uuid'), ('public.legacy_users', 'email', 'text'), ('public.legacy_users', 'display_name', 'text'),
@@ -11,7 +11,8 @@ SELECT format('%s.%s as %s', relation, name, type) AS missing
 FROM due
 WHERE NOT EXISTS (
   SELECT FROM pg_attribute AS a
-  WHERE a.attrelid = to_regclass(relation) AND a.attname = name AND format_type(a.atttypid, NULL) = type AND NOT a.attisdropped)
+  WHERE a.attrelid = to_regclass(relation) AND a.attname = name AND NOT a.attisdropped
+    AND replace(format_type(a.atttypid, NULL), 'character varying', 'text') = type)
 UNION ALL
 SELECT format('a unique key on %s(%s)', relation, name)
 FROM (VALUES ('public.legacy_users', 'id'), ('public.legacy_sessions', 'session_id')) AS key (relation, name)

@@ -16,6 +16,9 @@ SELECT 'INSERT and DELETE on storage.buckets, past its row security'
 WHERE NOT (has_table_privilege('storage.buckets', 'INSERT') AND has_table_privilege('storage.buckets', 'DELETE'))
   OR row_security_active('storage.buckets')
 UNION ALL
+SELECT 'DELETE on storage.objects, past its row security, for the lock and the way back'
+WHERE NOT has_table_privilege('storage.objects', 'DELETE') OR row_security_active('storage.objects')
+UNION ALL
 SELECT 'policies on storage.objects'
 WHERE NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = 'storage.objects'::regclass), 'USAGE')
   AND coalesce(current_setting('supautils.policy_grants', true), '') !~ 'storage\.objects'

@@ -2,6 +2,9 @@
 BEGIN;
 
 LOCK TABLE public.legacy_sessions, public.legacy_users IN ACCESS EXCLUSIVE MODE;
+-- Nobody hangs anything on a profile between the look below and its end, which would take it along. The order is that of the
+-- new application's writes.
+LOCK TABLE public.zoom_credentials, public.brand_settings, public.deliverables, public.organization_members IN SHARE ROW EXCLUSIVE MODE;
 
 DROP TRIGGER carry_over ON public.legacy_sessions;
 DROP TRIGGER carry_over ON public.legacy_users;

@@ -30,6 +30,8 @@ REVOKE ALL ON public.zoom_credentials FROM anon, authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE ON public.zoom_credentials TO authenticated;
 GRANT ALL ON public.zoom_credentials TO service_role;
 
+\ir 002_try_zoom.sql
+
 -- Runs as whoever calls it: the cron job's owner removes everybody's, and row security lets nobody else do that. It is
 -- nothing for the API, though, where every function of public can be called by those who may execute it.
 CREATE OR REPLACE FUNCTION public.cleanup_expired_zoom_tokens() RETURNS void

@@ -19,13 +19,14 @@ REVOKE ALL ON public.legacy_left_behind FROM anon, authenticated;
 
 -- The guide's copy fails at the first account that auth.users does not know (foreign key), that has no email (NOT NULL) or
 -- one that somebody else has (UNIQUE; its ON CONFLICT looks at id alone). Here an email goes to whom auth.users knows by
--- it, or else to the oldest account.
+-- it, or else, if nobody logs in with it, to the oldest account.
 INSERT INTO public.profiles (id, email, name, created_at)
 SELECT DISTINCT ON (l.email) l.id, l.email, l.display_name, l.created_at
 FROM public.legacy_users AS l
 JOIN auth.users AS u ON u.id = l.id
-WHERE btrim(l.email) <> ''
-ORDER BY l.email, u.email IS NOT DISTINCT FROM l.email DESC, l.created_at, l.id
+LEFT JOIN (SELECT DISTINCT email FROM auth.users) AS login ON login.email = l.email
+WHERE btrim(l.email) <> '' AND (login.email IS NULL OR u.email = l.email)
+ORDER BY l.email, l.created_at, l.id
 ON CONFLICT DO NOTHING;
 
 -- The others get the email with which they log in, if nobody has it yet.

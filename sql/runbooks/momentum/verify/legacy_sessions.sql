@@ -1,5 +1,5 @@
--- Rendered sessions that are neither a deliverable nor named in legacy_left_behind, or that are both, and deliverables that
--- differ from what they come from in any column.
+-- Rendered sessions that are neither a deliverable nor named in legacy_left_behind, or that are both, or named without
+-- need, and deliverables that differ from what they come from in any column.
 SELECT s.session_id, 'neither copied nor named' AS problem
 FROM public.legacy_sessions AS s
 WHERE s.rendered_html IS NOT NULL
@@ -10,6 +10,12 @@ SELECT b.key, 'named as left behind, and copied'
 FROM public.legacy_left_behind AS b
 JOIN public.deliverables AS d ON d.id = b.key
 WHERE b.source = 'legacy_sessions'
+UNION ALL
+SELECT b.key, 'named as left behind, but it could be copied'
+FROM public.legacy_left_behind AS b
+JOIN public.legacy_sessions AS s ON s.session_id = b.key
+WHERE b.source = 'legacy_sessions' AND s.rendered_html IS NOT NULL AND s.client_name IS NOT NULL
+  AND EXISTS (SELECT FROM public.profiles AS p WHERE p.id = s.user_id)
 UNION ALL
 SELECT s.session_id, 'differs'
 FROM public.legacy_sessions AS s

@@ -1,5 +1,6 @@
 -- Legacy users who are neither a profile nor named in legacy_left_behind, and profiles that differ from what they come
--- from. An email may be that of the login, where the old one is blank or somebody else's.
+-- from. An email may be that of the login, where the old one is blank or somebody else's; nobody has one that
+-- somebody else logs in with.
 SELECT l.id, 'neither copied nor named' AS problem
 FROM public.legacy_users AS l
 WHERE NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = l.id)
@@ -14,11 +15,24 @@ SELECT p.id, 'another email'
 FROM public.profiles AS p
 JOIN public.legacy_users AS l ON l.id = p.id
 JOIN auth.users AS u ON u.id = p.id
+LEFT JOIN (SELECT DISTINCT email FROM auth.users) AS login ON login.email = l.email
 WHERE p.email IS DISTINCT FROM l.email
-  AND NOT (p.email = u.email AND (btrim(coalesce(l.email, '')) = '' OR EXISTS (SELECT FROM public.profiles AS o WHERE o.email = l.email)))
+  AND NOT (btrim(coalesce(l.email, '')) = '' AND btrim(coalesce(u.email, '')) = '')
+  AND NOT (coalesce(p.email = u.email, false) AND (btrim(coalesce(l.email, '')) = '' OR login.email IS NOT NULL
+    OR EXISTS (SELECT FROM public.profiles AS o WHERE o.email = l.email)))
+UNION ALL
+SELECT p.id, 'has the email that somebody else logs in with'
+FROM public.profiles AS p
+JOIN public.legacy_users AS l ON l.id = p.id
+JOIN auth.users AS u ON u.id = p.id
+JOIN (SELECT DISTINCT email FROM auth.users) AS login ON login.email = p.email
+WHERE u.email IS DISTINCT FROM p.email
 UNION ALL
 SELECT b.key::uuid, 'named as left behind, but it could be copied'
 FROM public.legacy_left_behind AS b
 JOIN public.legacy_users AS l ON l.id::text = b.key
 JOIN auth.users AS u ON u.id = l.id
-WHERE b.source = 'legacy_users' AND btrim(l.email) <> '' AND NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.email = l.email)
+LEFT JOIN (SELECT DISTINCT email FROM auth.users) AS login ON login.email = l.email
+WHERE b.source = 'legacy_users' AND (
+  (btrim(l.email) <> '' AND login.email IS NULL AND NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.email = l.email))
+  OR (btrim(u.email) <> '' AND NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.email = u.email)))

@@ -6,6 +6,6 @@ WHERE p.pronamespace = 'public'::regnamespace
   AND p.proname IN ('my_organizations', 'my_managed_organizations', 'cleanup_expired_zoom_tokens', 'carry_over_legacy_user',
     'carry_over_legacy_session')
   AND (
-    p.proconfig IS NULL
+    NOT coalesce(p.proconfig @> ARRAY['search_path=""'], false)
     OR (has_function_privilege(r.role, p.oid, 'EXECUTE') AND NOT (r.role = 'authenticated' AND p.proname LIKE 'my\_%')))
 ORDER BY 1, 2

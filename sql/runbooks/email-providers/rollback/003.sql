@@ -13,6 +13,7 @@ DO $keep$
 DECLARE
   was_not_null boolean := (SELECT (details -> 'not_null')::boolean FROM dripiq_app.email_provider_migration_log WHERE step = '003');
   was_named text := (SELECT details ->> 'constraint' FROM dripiq_app.email_provider_migration_log WHERE step = '003');
+  was_described text := (SELECT details ->> 'comment' FROM dripiq_app.email_provider_migration_log WHERE step = '003');
   kept bigint;
 BEGIN
   ALTER TABLE dripiq_app.email_sender_identities DISABLE TRIGGER update_email_sender_identities_updated_at;
@@ -41,10 +42,10 @@ BEGIN
       EXECUTE format('ALTER TABLE dripiq_app.email_sender_identities ADD CONSTRAINT %I NOT NULL sendgrid_sender_id', was_named);
     END IF;
   END IF;
+  EXECUTE format('COMMENT ON COLUMN dripiq_app.email_sender_identities.sendgrid_sender_id IS %L', was_described);
   ALTER TABLE dripiq_app.email_sender_identities ENABLE TRIGGER update_email_sender_identities_updated_at;
 END
 $keep$;
-COMMENT ON COLUMN dripiq_app.email_sender_identities.sendgrid_sender_id IS 'Never null: without it nothing can be sent. Empty until SendGrid confirms';
 
 DROP FUNCTION dripiq_app.delete_email_provider(text);
 DROP FUNCTION dripiq_app.email_provider_usage();

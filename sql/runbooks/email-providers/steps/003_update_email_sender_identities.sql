@@ -27,12 +27,13 @@ BEGIN
 END
 $isolation$;
 
--- Whether the column could be null before, and what the constraint was called (PostgreSQL 18 gives it a name), is
--- written down for the way back: not every database has it. The same each time: going back to here and coming again ends
--- with the same row.
+-- Whether the column could be null before, what the constraint was called (PostgreSQL 18 gives it a name) and what the
+-- column's comment said is written down for the way back: it is not the same in every database. The row is the same each
+-- time: going back to here and coming again ends with it.
 INSERT INTO dripiq_app.email_provider_migration_log (id, step, action, details, done_at)
 SELECT 'sendgrid_sender_id', '003', 'altered', jsonb_build_object('column', 'sendgrid_sender_id', 'not_null', a.attnotnull,
-    'constraint', (SELECT c.conname FROM pg_constraint AS c WHERE c.conrelid = a.attrelid AND c.contype = 'n' AND c.conkey = ARRAY[a.attnum])),
+    'constraint', (SELECT c.conname FROM pg_constraint AS c WHERE c.conrelid = a.attrelid AND c.contype = 'n' AND c.conkey = ARRAY[a.attnum]),
+    'comment', col_description(a.attrelid, a.attnum)),
   NULL
 FROM pg_attribute AS a
 WHERE a.attrelid = 'dripiq_app.email_sender_identities'::regclass AND a.attname = 'sendgrid_sender_id';
@@ -107,6 +108,8 @@ BEGIN
       THEN k.kept ->> 'validation_status' ELSE s.validation_status END
   FROM dripiq_app.email_provider_kept AS k
   WHERE k.source = 'email_sender_identities' AND s.id = k.kept ->> 'id';
+  -- What PostgreSQL 14 checks at the end is checked now: a table with checks to come cannot be altered.
+  SET CONSTRAINTS ALL IMMEDIATE;
   ALTER TABLE dripiq_app.email_sender_identities ENABLE TRIGGER update_email_sender_identities_updated_at;
   DROP TABLE dripiq_app.email_provider_kept;
 END

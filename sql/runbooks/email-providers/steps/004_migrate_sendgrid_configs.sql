@@ -11,28 +11,25 @@ LOCK TABLE dripiq_app.email_provider_configs IN SHARE ROW EXCLUSIVE MODE;
 -- One configuration for each tenant with a SendGrid sender. A tenant may have some by now, from an earlier try or because
 -- the new application runs somewhere already: then its SendGrid one is taken, a default stays the default, and the name is
 -- another one if it is given. The guide's statement would fail on each of these, on the constraint or the index.
-WITH needing AS (
-  SELECT t.id AS tenant_id
-  FROM dripiq_app.tenants AS t
-  WHERE EXISTS (
-    SELECT FROM dripiq_app.email_sender_identities AS s
-    WHERE s.tenant_id = t.id AND s.sendgrid_sender_id IS NOT NULL AND s.provider_config_id IS NULL)
-    AND NOT EXISTS (
-      SELECT FROM dripiq_app.email_provider_configs AS c
-      WHERE c.tenant_id = t.id AND c.type = 'sendgrid' AND c.deleted_at IS NULL)
+WITH has AS MATERIALIZED (
+  SELECT tenant_id, bool_or(type = 'sendgrid' AND deleted_at IS NULL) AS sendgrid, bool_or(name = 'SendGrid (Default)') AS name,
+    bool_or(is_default) AS one_default
+  FROM dripiq_app.email_provider_configs GROUP BY tenant_id
 ), made AS (
   INSERT INTO dripiq_app.email_provider_configs (tenant_id, type, name, config, is_default, is_active)
-  SELECT n.tenant_id, 'sendgrid',
-    CASE WHEN EXISTS (SELECT FROM dripiq_app.email_provider_configs AS c WHERE c.tenant_id = n.tenant_id AND c.name = 'SendGrid (Default)')
-      THEN 'SendGrid (Default) ' || generate_cuid() ELSE 'SendGrid (Default)' END,
-    '{"legacy": true}',
-    NOT EXISTS (SELECT FROM dripiq_app.email_provider_configs AS c WHERE c.tenant_id = n.tenant_id AND c.is_default),
-    true
-  FROM needing AS n
+  SELECT t.id, 'sendgrid', 'SendGrid (Default)' || CASE WHEN has.name THEN ' ' || generate_cuid() ELSE '' END, '{"legacy": true}',
+    has.one_default IS NOT TRUE, true
+  FROM dripiq_app.tenants AS t
+  LEFT JOIN has ON has.tenant_id = t.id
+  WHERE has.sendgrid IS NOT TRUE AND EXISTS (
+    SELECT FROM dripiq_app.email_sender_identities AS s
+    WHERE s.tenant_id = t.id AND s.sendgrid_sender_id IS NOT NULL AND s.provider_config_id IS NULL)
   RETURNING id, tenant_id
 )
 INSERT INTO dripiq_app.email_provider_migration_log (step, action, tenant_id, config_id)
 SELECT '004', 'created', tenant_id, id FROM made;
+
+ANALYZE dripiq_app.email_provider_configs;
 
 -- Each sender that is about to be linked, to what, and the sum of its row as it is now.
 WITH chosen AS (
@@ -46,6 +43,9 @@ SELECT '004', 'linked', s.tenant_id, chosen.id, s.id, md5((to_jsonb(s) - '{provi
 FROM dripiq_app.email_sender_identities AS s
 JOIN chosen ON chosen.tenant_id = s.tenant_id
 WHERE s.sendgrid_sender_id IS NOT NULL AND s.provider_config_id IS NULL;
+-- The planner takes what has just been filled for a few rows; a tenant with very many senders would take the square of
+-- their number.
+ANALYZE dripiq_app.email_provider_migration_log;
 
 INSERT INTO dripiq_app.email_provider_migration_log (step, action, tenant_id, config_id)
 SELECT '004', 'reused', l.tenant_id, l.config_id
@@ -61,6 +61,8 @@ UPDATE dripiq_app.email_sender_identities AS s
 SET provider_config_id = l.config_id
 FROM dripiq_app.email_provider_migration_log AS l
 WHERE l.step = '004' AND l.action = 'linked' AND l.sender_id = s.id;
+-- What PostgreSQL 14 checks at the end is checked now: a table with checks to come cannot be altered.
+SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE dripiq_app.email_sender_identities ENABLE TRIGGER update_email_sender_identities_updated_at;
 
 -- Still under the lock, so this can be exact as no later look can be.
@@ -97,10 +99,15 @@ BEGIN
     WHERE c.tenant_id = NEW.tenant_id AND c.type = 'sendgrid' AND c.deleted_at IS NULL
     ORDER BY c.is_default DESC, c.is_active DESC, c.created_at, c.id LIMIT 1;
     EXIT WHEN FOUND OR attempt = 2;
-    -- Somebody else may make it at the same moment: then theirs is found in the second round.
-    INSERT INTO dripiq_app.email_provider_configs (tenant_id, type, name, config, is_default)
-    SELECT t.id, 'sendgrid', 'SendGrid (Default)', '{"legacy": true}',
-      NOT EXISTS (SELECT FROM dripiq_app.email_provider_configs AS c WHERE c.tenant_id = t.id AND c.is_default)
+    -- Somebody else may make it at the same moment: then theirs is found in the second round. The name of something
+    -- else is not given twice.
+    INSERT INTO dripiq_app.email_provider_configs (tenant_id, type, name, config, is_default, created_at, updated_at)
+    SELECT t.id, 'sendgrid', 'SendGrid (Default)' || CASE WHEN EXISTS (
+        SELECT FROM dripiq_app.email_provider_configs AS c WHERE c.tenant_id = t.id AND c.name = 'SendGrid (Default)'
+          AND (c.type <> 'sendgrid' OR c.deleted_at IS NOT NULL)) THEN ' ' || NEW.id ELSE '' END,
+      '{"legacy": true}',
+      NOT EXISTS (SELECT FROM dripiq_app.email_provider_configs AS c WHERE c.tenant_id = t.id AND c.is_default),
+      now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
     FROM dripiq_app.tenants AS t WHERE t.id = NEW.tenant_id
     ON CONFLICT (tenant_id, name) DO NOTHING;
   END LOOP;
@@ -114,9 +121,9 @@ CREATE TRIGGER email_sender_identities_link_sendgrid
   FOR EACH ROW WHEN (NEW.sendgrid_sender_id IS NOT NULL AND NEW.provider_config_id IS NULL)
   EXECUTE FUNCTION dripiq_app.link_sendgrid_sender();
 
--- What a look at the catalog cannot show is tried, as the application, and taken back at once by the exception: the old
--- one makes a sender; a second default, another tenant's configuration and a readable secret are refused. If one of these
--- is otherwise, nothing of 004 is committed.
+-- What a look at the catalog cannot show is tried, as the application, and taken back at once by the exception: a sender
+-- that the old one writes is linked; a second default, another tenant's configuration and a readable secret are refused.
+-- If one of these is otherwise, nothing of 004 is committed.
 DO $flow$
 DECLARE
   one record;
@@ -130,11 +137,12 @@ DECLARE
       VALUES (dripiq_app.current_tenant_id(), 'smtp', 'tried by 004', '{}', '{"password": "tried by 004"}')$try$];
   try text;
 BEGIN
-  SELECT s.id, s.tenant_id, s.user_id, c.id AS config_id, (
+  SELECT s.id, s.tenant_id, c.id AS config_id, (
       SELECT o.id FROM dripiq_app.email_provider_configs AS o WHERE o.tenant_id <> s.tenant_id LIMIT 1) AS other_config
     INTO one
   FROM dripiq_app.email_sender_identities AS s
   JOIN dripiq_app.email_provider_configs AS c ON c.id = s.provider_config_id AND c.type = 'sendgrid' AND c.is_default
+  WHERE s.sendgrid_sender_id IS NOT NULL
   ORDER BY s.tenant_id, s.id LIMIT 1;
   IF one.other_config IS NULL THEN
     RAISE NOTICE 'no two tenants with a configuration to try row security with';
@@ -143,15 +151,17 @@ BEGIN
   PERFORM set_config('app.tenant_id', one.tenant_id, true), set_config('app.sender', one.id, true),
     set_config('app.other_config', one.other_config, true);
   BEGIN
+    -- An UPDATE, because nobody knows here what else a new sender must be given.
+    UPDATE dripiq_app.email_sender_identities SET provider_config_id = NULL WHERE id = one.id;
     SET LOCAL ROLE dripiq_web;
-    INSERT INTO dripiq_app.email_sender_identities (tenant_id, user_id, from_email, from_name, domain, sendgrid_sender_id)
-    VALUES (one.tenant_id, one.user_id, 'tried by 004', 'nobody', 'invalid', '') RETURNING provider_config_id INTO linked;
+    UPDATE dripiq_app.email_sender_identities SET sendgrid_sender_id = sendgrid_sender_id WHERE id = one.id
+    RETURNING provider_config_id INTO linked;
     RAISE EXCEPTION USING ERRCODE = 'LS004';
   EXCEPTION WHEN SQLSTATE 'LS004' THEN
     NULL;
   END;
   IF linked IS DISTINCT FROM one.config_id THEN
-    RAISE EXCEPTION 'a sender that the old application makes is linked to % instead of %', linked, one.config_id;
+    RAISE EXCEPTION 'a sender that the old application writes is linked to % instead of %', linked, one.config_id;
   END IF;
   FOREACH try IN ARRAY tries LOOP
     BEGIN

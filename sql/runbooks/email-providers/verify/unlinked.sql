@@ -1,5 +1,4 @@
--- Senders with a number at SendGrid that have no configuration, one of another tenant, or one of another provider though
--- this migration linked them.
+-- Senders with a number at SendGrid that have no configuration, or one of another tenant.
 SELECT s.id
 FROM dripiq_app.email_sender_identities AS s
 LEFT JOIN dripiq_app.email_provider_configs AS c ON c.id = s.provider_config_id

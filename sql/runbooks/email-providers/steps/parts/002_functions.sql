@@ -1,5 +1,5 @@
 -- Included by 002. Whether a text that should be encrypted is readable: JSON with the name of a secret in it, a key of
--- SendGrid, a token of Google or Microsoft as they are handed out. It cannot prove encryption; it catches the application
+-- SendGrid, a token of Google or Microsoft as they are handed out: signed ones have three parts, those with five are encrypted. It cannot prove encryption; it catches the application
 -- that forgot it. The key is the application's and not in the database, so nothing here can encrypt or decrypt.
 CREATE FUNCTION dripiq_app.is_plain_secret(value text) RETURNS boolean
   LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = ''
@@ -7,7 +7,7 @@ CREATE FUNCTION dripiq_app.is_plain_secret(value text) RETURNS boolean
   SELECT coalesce(
     value ~* '"(api_?key|pass(word)?|secret|client_?secret|private_?key|access_?token|refresh_?token)"\s*:'
     OR value ~ '^\s*(Bearer\s|SG\.[A-Za-z0-9_-]{8,}\.|ya29\.|1//0[A-Za-z0-9_-]*[_-])'
-    OR value ~ '^\s*eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.'
+    OR value ~ '^\s*eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\s*$'
     OR value ~ '-----BEGIN [A-Z ]*PRIVATE KEY', false)
 $$;
 COMMENT ON FUNCTION dripiq_app.is_plain_secret(text) IS 'Whether what should be encrypted can be read';

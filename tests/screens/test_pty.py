@@ -362,7 +362,7 @@ def test_killed_during_006_it_is_opened_again_and_goes_on(here: Place) -> None:
                 run_step(console, "007")
                 console.see("iso_agents to users is done", "24 of 24 verified", timeout=60)
                 # While the probes after it are still asked, leaving is asked about.
-                console.see("4 of 16", "v Verify again", timeout=60)
+                console.see("5 of 17", "v Verify again", timeout=60)
                 console.press("q")
                 assert console.end() == 0
                 console.assert_restored()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -18,6 +19,7 @@ from tui.postgres.session import Dsn
 from tui.runbook.model import Runbook
 
 COPIES = "SELECT datname FROM pg_database WHERE datname LIKE 'lockstep_rehearsal_%' ORDER BY datname"
+COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
 LIVING = """
 import asyncio, signal, sys
 from tui.runbook.load import load
@@ -61,6 +63,16 @@ def name_of(dsn: str) -> str:
 
 
 class TestWhatACopyIs:
+    async def test_one_copy_is_as_the_other(self, filled: str, book: Runbook) -> None:
+        seen = []
+        async with on_clone(Dsn(filled), book, told=lambda line: None) as place:
+            for _ in range(2):
+                dsn = str(await place.fresh())
+                seen.append(one(dsn, COMMENT))
+                # A clock that went on meanwhile must not show in it.
+                await until_true(dsn, f"SELECT clock_timestamp() > '{datetime.now(UTC)}'::timestamptz + interval '1 s'")
+        assert seen[0] == seen[1]
+
     async def test_everything_is_carried_over(self, filled: str, book: Runbook) -> None:
         name, told = name_of(filled), list[str]()
         with psycopg.connect(elsewhere(filled), autocommit=True) as admin:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import cache
 from secrets import token_hex
 from typing import Final
 
@@ -20,6 +21,12 @@ _GONE: Final = "3D000"
 _NO_RIGHT: Final = "42501"
 _GOING_FOR: Final = 25.0
 _GOING_EVERY: Final = 0.1
+
+
+@cache
+def _begun() -> str:
+    """One for all copies of a rehearsal: they are compared with each other."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 class NotOurs(Exception):
@@ -49,8 +56,7 @@ class Copy:
         statement += " STRATEGY file_copy" if by_file else ""
         await _do(session, statement, self._id, sql.Identifier(template), sql.Identifier(owner), sql.Literal(_MAKING))
         self._made = True
-        begun = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        mark = f"{_MARK}{of}, begun {begun}; it goes when its rehearsal ends, or when the next one begins"
+        mark = f"{_MARK}{of}, begun {_begun()}; it goes when its rehearsal ends, or when the next one begins"
         await _do(session, "COMMENT ON DATABASE {} IS {}", self._id, sql.Literal(mark))
 
     async def open_up(self, session: PgSession, limit: int) -> None:

@@ -148,6 +148,20 @@ def contents(dsn: str, *tables: str) -> dict[str, list[str]]:
     return found
 
 
+def holds(dsn: str, name: str) -> bool:
+    """Whether this probe of the checklist is green now; not, if it fails."""
+    item = runbook().item(name)
+    script, expect = item.sql, item.expect
+    assert script is not None
+    assert expect is not None
+
+    async def go() -> bool:
+        async with await PgSession.open(Dsn(dsn), application_name="test") as session:
+            return judge(expect, await ask(session, script, runbook().safety)).ok
+
+    return asyncio.run(go())
+
+
 class Templates:
     """The database before and after the migration on this server, to copy from."""
 

@@ -1,5 +1,6 @@
 """The runbook openinfo on real servers: forward, back from every stop-point, its application, its rehearsal."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,10 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import INSTALLATIONS, PgDump, Psql, Servers
-from openinfo_world import AT_WORK, ROOT, TABLES, Templates, back, contents, forward, reds, run_script, runbook
+from openinfo_world import AT_WORK, ROOT, TABLES, Templates, back, contents, forward, holds, reds, run_script, runbook
 from psycopg.conninfo import make_conninfo
-from runbooks import execute, one
+from runbooks import execute, one, rows
 
+from tui.engine.before import on_purpose, take
+from tui.engine.differences import compare
+from tui.postgres.fingerprint import Fingerprint
+from tui.postgres.session import Dsn, PgSession
 from tui.postgres.traffic import load_traffic
 from tui.runbook.load import load
 from tui.runbook.model import Phase
@@ -71,6 +76,7 @@ def test_it_is_sound() -> None:
     assert all(len(item.title) <= 60 for item in book.checklist)
     assert all(len(verification.title) <= 60 for verification in book.verifications)
     assert book.item("deploy-code").phase is Phase.AFTER
+    assert {name.removeprefix("public.") for name in book.proof.carries} == set(TABLES)
 
 
 def test_the_application_works_before_and_after(before_each: str) -> None:
@@ -183,6 +189,44 @@ def test_without_its_place_a_way_back_makes_one_only_if_there_are_rows(before: s
     assert one(before, "SELECT has_schema_privilege('authenticated', 'openinfo_kept', 'USAGE')") is False
 
 
+def test_the_place_that_a_way_back_makes_is_left_on_purpose(before: str) -> None:
+    async def look() -> Fingerprint:
+        async with await PgSession.open(Dsn(before), application_name="test") as session:
+            return await take(session, None, runbook())
+
+    execute(before, "DROP SCHEMA openinfo_kept CASCADE")
+    was = asyncio.run(look())
+    forward(before)
+    execute(before, AT_WORK)
+    back(before)
+    differences = compare(was, asyncio.run(look()))
+    assert [one.object for one in differences] == ["openinfo_kept"]
+    assert all(on_purpose(one, runbook()) for one in differences)
+
+
+def test_what_is_kept_again_is_the_same(migrated: str) -> None:
+    """Else a rehearsal on a copy of a database that has kept rows calls every way back lossy."""
+    execute(migrated, AT_WORK)
+    back(migrated)
+    kept = contents(migrated, "openinfo_kept.rows")
+    forward(migrated)
+    back(migrated)
+    assert contents(migrated, "openinfo_kept.rows") == kept
+
+
+def test_every_name_of_the_migration_is_asked_for_before(migrated: str, before: str) -> None:
+    taken = {row[1] for row in rows(migrated, (ROOT / "checks" / "names_taken.sql").read_text())}
+    # The key of a table whose name is free gets a name that is free.
+    made = rows(
+        migrated,
+        r"SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname !~ '_pkey$'",
+    )
+    assert {row[0] for row in made} - taken == set()
+    assert holds(before, "names-free")
+    execute(before, "CREATE TABLE users_old (auth_user_id uuid CONSTRAINT users_auth_user_id_key UNIQUE)")
+    assert not holds(before, "names-free")
+
+
 def test_the_place_for_kept_rows_is_the_same_whoever_makes_it(before: str, psql: Psql, pg_dump: PgDump) -> None:
     def place() -> str:
         return pg_dump(before, "--schema-only", "--schema=openinfo_kept")
@@ -233,6 +277,7 @@ def test_no_superuser_is_needed(before: str, pg_dump: PgDump) -> None:
     )
     schema = pg_dump(before, "--schema-only")
     owner = make_conninfo(before, user="platform_owner")
+    assert all(holds(owner, name) for name in ("may-make", "may-act-as-authenticated", "kept-place"))
     forward(owner)
     assert reds(owner, after=tuple(step.id for step in runbook().steps)) == []
     execute(before, AT_WORK)
@@ -242,6 +287,41 @@ def test_no_superuser_is_needed(before: str, pg_dump: PgDump) -> None:
     assert pg_dump(before, "--schema-only") == schema
     forward(owner)
     assert contents(before, *TABLES) == written
+
+
+def test_what_the_owner_must_have_is_asked_for_before(before: str) -> None:
+    """Without each of these a step or a way back fails, or sees no account and puts nobody back."""
+    execute(
+        before,
+        """
+        DO $$
+        BEGIN
+          IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'platform_guest') THEN
+            CREATE ROLE platform_guest LOGIN;
+          END IF;
+          ALTER ROLE platform_guest BYPASSRLS;
+          GRANT authenticated TO platform_guest;
+          GRANT CREATE ON SCHEMA public TO platform_guest;
+          GRANT USAGE ON SCHEMA auth, openinfo_kept TO platform_guest;
+          GRANT SELECT, REFERENCES ON auth.users TO platform_guest;
+          GRANT SELECT ON openinfo_kept.rows TO platform_guest;
+        END
+        $$
+        """,
+    )
+    guest = make_conninfo(before, user="platform_guest")
+    assert not holds(guest, "kept-place")
+    execute(before, "GRANT INSERT, UPDATE, DELETE ON openinfo_kept.rows TO platform_guest")
+    assert holds(guest, "kept-place")
+    assert holds(guest, "may-make")
+    execute(before, "ALTER ROLE platform_guest NOBYPASSRLS")
+    assert not holds(guest, "may-make")
+    execute(before, "ALTER ROLE platform_guest BYPASSRLS")
+    execute(before, f"REVOKE TEMPORARY ON DATABASE {one(before, 'SELECT current_database()')} FROM PUBLIC")
+    assert not holds(guest, "may-make")
+    assert holds(guest, "may-act-as-authenticated")
+    execute(before, "TRUNCATE auth.users CASCADE")
+    assert not holds(guest, "may-act-as-authenticated")
 
 
 def test_where_the_cli_keeps_no_record_there_is_none(before: str) -> None:

@@ -345,10 +345,15 @@ def test_with_pg_cron_the_four_jobs_are_scheduled_and_taken_back(database: str, 
         assert jobs == [
             ("openinfo-cleanup-expired-exports", "30 3 * * *", "SELECT public.cleanup_expired_exports()"),
             ("openinfo-reset-daily-credits", "0 0 * * *", "SELECT public.reset_daily_credits()"),
-            ("openinfo-reset-weekly-lead-counts", "10 0 * * 1", "SELECT public.reset_weekly_lead_counts()"),
+            ("openinfo-reset-weekly-lead-counts", "0 0 * * 1", "SELECT public.reset_weekly_lead_counts()"),
             ("openinfo-update-topic-trends", "5 0 * * 1", "SELECT public.update_topic_trends()"),
         ]
         queries = {one.id: one.sql.statements[-1].text.encode() for one in runbook().verifications}
+        # Jobs of others: without a name, with a long command, with a name like ours.
+        connection.execute(
+            "INSERT INTO cron.job (schedule, command, jobname) VALUES ('* * * * *', repeat('x', 5000), NULL),"
+            " ('* * * * *', repeat('y', 5000), 'report'), ('@daily', 'SELECT 1', 'openinfo-of-another')"
+        )
         assert connection.execute(queries["cron"]).fetchall() == []
         assert len(connection.execute(queries["back-cron"]).fetchall()) == 4
         connection.execute("UPDATE cron.job SET active = false WHERE jobname LIKE '%credits'")
@@ -357,4 +362,7 @@ def test_with_pg_cron_the_four_jobs_are_scheduled_and_taken_back(database: str, 
         assert way_back is not None
         run_script(connection, way_back)
         assert connection.execute(queries["back-cron"]).fetchall() == []
+        probe = runbook().item("jobs-free").sql
+        assert probe is not None
+        assert probe.statements[-1].text.encode() == queries["back-cron"]
         assert len(connection.execute(queries["cron"]).fetchall()) == 4

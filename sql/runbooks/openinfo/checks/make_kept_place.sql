@@ -6,7 +6,6 @@ CREATE TABLE openinfo_kept.rows (
   name text NOT NULL,
   id uuid NOT NULL,
   content jsonb NOT NULL,
-  kept_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (name, id)
 );
 COMMENT ON TABLE openinfo_kept.rows IS 'Rows of tables that a way back of the OpenInfo migration has dropped';

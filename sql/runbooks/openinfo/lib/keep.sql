@@ -1,5 +1,7 @@
 -- Included by the ways back. Dropping a table must not lose what the new application wrote: its rows go to
 -- openinfo_kept.rows as JSON, the next attempt puts them back (put_back.sql). An empty table leaves nothing behind.
+-- Kept without a time, so that the same rows kept again are the same: a rehearsal on a copy of a database that has some
+-- already would else call every way back lossy.
 CREATE FUNCTION pg_temp.keep(name text) RETURNS void
   LANGUAGE plpgsql
   AS $$
@@ -18,14 +20,13 @@ BEGIN
       name text NOT NULL,
       id uuid NOT NULL,
       content jsonb NOT NULL,
-      kept_at timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (name, id)
     );
     COMMENT ON TABLE openinfo_kept.rows IS 'Rows of tables that a way back of the OpenInfo migration has dropped';
   END IF;
   EXECUTE format(
     'INSERT INTO openinfo_kept.rows (name, id, content) SELECT %1$L, t.id, to_jsonb(t) FROM public.%1$I AS t
-     ON CONFLICT (name, id) DO UPDATE SET content = excluded.content, kept_at = excluded.kept_at', name);
+     ON CONFLICT (name, id) DO UPDATE SET content = excluded.content', name);
   GET DIAGNOSTICS kept = ROW_COUNT;
   IF kept <> there THEN
     RAISE EXCEPTION '% of % rows of public.% would be lost', there - kept, there, name;

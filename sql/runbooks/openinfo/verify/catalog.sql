@@ -1,4 +1,4 @@
--- Everything in public, what hangs on Supabase's own tables, and what the CLI has on record: as before.
+-- Everything in public and what hangs on Supabase's own tables: as before.
 SELECT 'relation' AS kind, oid::regclass::text AS name,
   format('%s row security %s', relkind, relrowsecurity) AS definition, relacl::text AS acl
 FROM pg_class WHERE relnamespace = 'public'::regnamespace

@@ -5,6 +5,8 @@ SELECT p.proname::text AS name, p.prosecdef AS as_owner, 'search_path=""' = ANY 
     CASE WHEN has_function_privilege('authenticated', p.oid, 'EXECUTE') THEN 'authenticated' END,
     CASE WHEN has_function_privilege('service_role', p.oid, 'EXECUTE') THEN 'service_role' END) AS callers
 FROM pg_proc AS p
-WHERE p.pronamespace = 'public'::regnamespace AND p.prorettype <> 'trigger'::regtype
-  AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+WHERE p.pronamespace = 'public'::regnamespace AND p.prorettype <> 'trigger'::regtype AND p.proname IN (
+  'set_updated_at', 'get_user_workspace_id', 'get_user_id', 'check_query_limit', 'enforce_query_limit', 'check_credits_available',
+  'record_credit_usage', 'search_topics', 'reset_daily_credits', 'update_topic_trends', 'reset_weekly_lead_counts',
+  'cleanup_expired_exports')
 ORDER BY 1

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,10 @@ def child(dsn: str, book: Runbook) -> "subprocess.Popen[str]":
 
 class TestNobodyWaits:
     async def test_500_tables_under_traffic(self, server18: EmbeddedServer, database: str, book: Runbook) -> None:
-        """Readers and writers never wait for the dump; who changes tables waits a moment, and the dump gives way."""
+        """Readers and writers never wait for the dump; who changes tables waits a moment, and the dump gives way.
+
+        The changes go on until it has given way twice: it gets its turn however slow the machine is.
+        """
         execute(
             database,
             f"""DO $$ BEGIN FOR n IN 1..{TABLES} LOOP
@@ -99,13 +103,14 @@ class TestNobodyWaits:
 
         async def change() -> None:
             async with session(database, name="changer") as changer:
-                while True:
+                while sum("gives way" in line for line in told) < 2:
                     await changer.execute(
                         f"ALTER TABLE t{done['changer'] % TABLES + 1} ALTER COLUMN v SET STATISTICS 50".encode()
                     )
                     await changer.execute(f"TRUNCATE t{TABLES}".encode())
                     done["changer"] += 1
                     await asyncio.sleep(0.4)
+            await asyncio.Event().wait()
 
         async def watch() -> None:
             since: dict[str, float] = {}
@@ -150,8 +155,8 @@ class TestNobodyWaits:
         print("with DDL:", dict(done), "waited for the dump:", dict(waits), "seconds at most:", longest, told)
         assert done["changer"] > 0
         assert done["writer"] > 100
-        # One look of ours and the dump's end; the machine may be busy.
-        assert all(seconds < 1.5 for seconds in longest.values()), longest
+        # One look of ours and the dump's end: shorter than the dump itself would wait for anybody.
+        assert all(seconds < dumped.LOCK_WAIT for seconds in longest.values()), longest
 
     async def test_the_dump_gives_way(self, database: str, book: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:
         """It holds one table and waits for another; whoever waits for the first has it a moment later."""
@@ -210,14 +215,11 @@ class TestWhatIsShown:
             await changer.execute("LOCK TABLE people IN ACCESS EXCLUSIVE MODE")
             beginning = asyncio.ensure_future(on_like(dsn, book, told=lambda _: None).__aenter__())
             await until_true(database, f"SELECT count(*) = 1 {DUMPS} AND wait_event_type = 'Lock'")
-            commands = [path.read_bytes() for path in processes()]
-            dumps = [command for command in commands if b"pg_dump" in command]
+            ours = processes()
+            dumps = [environment for command, environment in ours if b"pg_dump" in command]
             assert len(dumps) >= 2
-            assert not any(b"pa55word" in command for command in commands)
-            environments = [
-                path.with_name("environ").read_bytes() for path in processes() if b"pg_dump" in path.read_bytes()
-            ]
-            assert all(b"PGPASSWORD=pa55word" in environment for environment in environments)
+            assert not any(b"pa55word" in command for command, _ in ours)
+            assert all(b"PGPASSWORD=pa55word" in environment for environment in dumps)
             beginning.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await beginning
@@ -233,8 +235,8 @@ class TestWhatIsShown:
             assert "pa55" not in f"{caught.value} {dsn} {dsn!r} {dsn.get(name)}"
 
 
-def processes() -> list[Path]:
-    """The command lines of our descendants."""
+def processes() -> list[tuple[bytes, bytes]]:
+    """The command line and the environment of each of our descendants that has not ended meanwhile."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -247,7 +249,11 @@ def processes() -> list[Path]:
         new = children.get(ours.pop(), [])
         ours += new
         found += new
-    return [Path(f"/proc/{pid}/cmdline") for pid in found]
+    told = []
+    for pid in found:
+        with suppress(OSError):
+            told.append((Path(f"/proc/{pid}/cmdline").read_bytes(), Path(f"/proc/{pid}/environ").read_bytes()))
+    return told
 
 
 class TestGoneWithUs:

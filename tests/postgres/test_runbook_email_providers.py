@@ -59,16 +59,6 @@ def test_it_is_sound() -> None:
     assert book.item("deploy-code").phase is Phase.AFTER
 
 
-def test_the_whole_way_back_is_made_of_the_single_ones() -> None:
-    whole = WHOLE.read_text()
-    for number in (4, 3, 2, 1):
-        part = re.search(
-            rf"-- Begin of 00{number}\.\n(.*?)-- End of 00{number}\.\n", back(number).read_text(), re.DOTALL
-        )
-        assert part is not None
-        assert part[0] in whole
-
-
 def test_every_script_locks_in_the_same_order() -> None:
     def locked(path: Path) -> list[str]:
         clauses = re.findall(r"^LOCK TABLE (.*?) IN [A-Z ]+ MODE;$", path.read_text(), re.DOTALL | re.MULTILINE)

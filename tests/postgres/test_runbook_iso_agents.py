@@ -100,18 +100,6 @@ def test_it_is_sound() -> None:
     assert book.item("deploy-code").phase is Phase.AFTER
 
 
-def test_the_whole_way_back_is_made_of_the_single_ones() -> None:
-    whole = WHOLE.read_text()
-    for number in (7, 6, 5, 4):
-        part = re.search(
-            rf"-- Begin of 00{number}\.\n(.*?)-- End of 00{number}\.\n",
-            (ROOT / "rollback" / f"00{number}.sql").read_text(),
-            re.DOTALL,
-        )
-        assert part is not None
-        assert part[0] in whole
-
-
 def test_every_script_locks_in_the_same_order() -> None:
     def locked(path: Path) -> list[str]:
         (clause,) = re.findall(

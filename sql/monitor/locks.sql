@@ -1,4 +1,4 @@
--- The locks of one session (0: none), every wait, what else is on the locks waited for, all row locks, and the
+-- The locks of these sessions, every wait, what else is on the locks waited for, all row locks, and the
 -- prepared transactions' own.
 -- A serializable transaction's SIReadLock blocks nobody.
 WITH held AS MATERIALIZED (
@@ -40,7 +40,7 @@ SELECT
 FROM held h
 LEFT JOIN wanted w USING (locktype, k1, k2, k3, k4, k5, k6, k7, k8)
 WHERE NOT h.granted
-    OR h.pid = %(pid)s
+    OR h.pid = ANY (%(pids)s::int[])
     OR h.locktype = 'tuple'
     OR w.locktype IS NOT NULL
     OR (h.pid IS NULL AND h.locktype = 'transactionid')

@@ -82,10 +82,10 @@ class Stage:
             )
         )
 
-    async def until(self, true: Callable[[Look], bool], our_pid: int | None = None) -> Look:
+    async def until(self, true: Callable[[Look], bool], *of: int) -> Look:
         """The first look of which this is true."""
         async with asyncio.timeout(10):
-            while not true(look := await self.monitor.look(our_pid)):
+            while not true(look := await self.monitor.look(of)):
                 for app in self.apps:
                     if app.sent is not None and app.sent.done():
                         app.sent.result()

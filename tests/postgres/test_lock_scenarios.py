@@ -25,7 +25,7 @@ async def stage(database_each: str) -> AsyncIterator[Stage]:
 async def drawn(stage: Stage, us: App | None) -> LockTree:
     """The tree of this moment, after its edges were found equal to what the server says."""
     our_pid = us.pid if us else None
-    look = await stage.monitor.look(our_pid)
+    look = await stage.monitor.look([us.pid] if us else [])
     graph = WaitGraph(look.sessions, look.locks, look.blocking)
     edges = {
         waiter: {blocker if isinstance(blocker, int) else 0 for blocker in blockers}
@@ -243,7 +243,7 @@ async def test_attaching_a_partition(stage: Stage) -> None:
 async def test_a_session_that_went_is_a_node_all_the_same(stage: Stage) -> None:
     holder = await stage.app("web", "BEGIN", "LOCK TABLE t")
     us = await stage.waiter("us", "SELECT * FROM t")
-    look = await stage.monitor.look(us.pid)
+    look = await stage.monitor.look([us.pid])
     without = tuple(session for session in look.sessions if session.pid != holder.pid)
     tree = build_tree(without, look.locks, look.blocking, us.pid)
     assert (tree.roots[0].pid, tree.roots[0].session, tree.roots[0].title) == (holder.pid, None, "gone")
@@ -269,7 +269,7 @@ async def test_waits_that_are_not_ours(stage: Stage) -> None:
 async def test_our_operator_does_not_count(stage: Stage) -> None:
     us = await stage.app("us", "BEGIN", "LOCK TABLE t")
     operator = await stage.waiter("lockstep operator", "SELECT * FROM t")
-    look = await stage.monitor.look(us.pid)
+    look = await stage.monitor.look([us.pid])
     tree = build_tree(look.sessions, look.locks, look.blocking, us.pid, own={operator.pid})
     assert (tree.roots, tree.queued) == ((), 0)
 

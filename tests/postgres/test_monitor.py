@@ -19,7 +19,7 @@ from tui.postgres.session import Dsn
 
 PARAMETERS: dict[str, dict[str, object]] = {
     "blocking": {"pids": [1, 2]},
-    "locks": {"pid": 1},
+    "locks": {"pids": [1]},
     "relations": {"oids": [1259]},
     "objects": {"classes": [2615], "objects": [2200]},
     "held": {"names": ["users", 'dev."Users"']},
@@ -70,7 +70,7 @@ def test_percent_signs_are_doubled_only_beside_parameters() -> None:
 async def test_a_look_sees_everything_on_every_server(database_each: str) -> None:
     async with Stage(database_each) as stage:
         app = await stage.app("web", "CREATE TABLE t (id int)", "BEGIN", "INSERT INTO t VALUES (1)")
-        look = await stage.monitor.look(app.pid)
+        look = await stage.monitor.look([app.pid])
         assert look.missing == ()
         session = session_of(look, app.pid)
         assert (session.application_name, session.state) == ("web", "idle in transaction")
@@ -95,7 +95,7 @@ async def test_no_locks_are_read_when_nobody_waits_and_nobody_asks(stage: Stage)
 
 async def test_a_relation_of_an_open_transaction_is_new_and_gets_its_name_at_commit(stage: Stage) -> None:
     app = await stage.app("us", "BEGIN", "CREATE TABLE made (id int)")
-    look = await stage.monitor.look(app.pid)
+    look = await stage.monitor.look([app.pid])
     assert any(lock.relation.startswith("new relation (oid ") for lock in look.locks)
     await app.run("COMMIT", "BEGIN", "LOCK TABLE made")
     await stage.until(lambda look: "made" in {lock.relation for lock in look.locks}, app.pid)
@@ -103,7 +103,7 @@ async def test_a_relation_of_an_open_transaction_is_new_and_gets_its_name_at_com
 
 async def test_a_rename_shows(stage: Stage) -> None:
     app = await stage.app("us", "CREATE TABLE before (id int)", "BEGIN", "LOCK TABLE before")
-    assert "before" in {lock.relation for lock in (await stage.monitor.look(app.pid)).locks}
+    assert "before" in {lock.relation for lock in (await stage.monitor.look([app.pid])).locks}
     await app.run("ALTER TABLE before RENAME TO after", "COMMIT", "BEGIN", "LOCK TABLE after")
     look = await stage.until(lambda look: "after" in {lock.relation for lock in look.locks}, app.pid)
     assert "before" not in {lock.relation for lock in look.locks}
@@ -112,7 +112,7 @@ async def test_a_rename_shows(stage: Stage) -> None:
 async def test_schemas_and_odd_names_are_written_as_postgresql_writes_them(stage: Stage) -> None:
     app = await stage.app("us", "CREATE SCHEMA private", 'CREATE TABLE private."A \x1b[31m[red]b" (id int)', "BEGIN")
     await app.run('LOCK TABLE private."A \x1b[31m[red]b"', "CREATE TABLE private.made (id int)")
-    relations = {lock.relation for lock in (await stage.monitor.look(app.pid)).locks}
+    relations = {lock.relation for lock in (await stage.monitor.look([app.pid])).locks}
     assert 'private."A ·[31m[red]b"' in relations
     assert "schema private" in relations
 
@@ -171,7 +171,7 @@ async def test_a_locked_catalog_delays_a_look_and_does_not_hang_it(stage: Stage)
     await stage.monitor.look()
     blocker = await stage.app("web", "BEGIN", "LOCK TABLE pg_catalog.pg_database, pg_catalog.pg_class")
     started = time.monotonic()
-    look = await stage.monitor.look(blocker.pid)
+    look = await stage.monitor.look([blocker.pid])
     assert time.monotonic() - started < 4
     assert {source.why for source in look.missing} == {"a catalog is locked"}
     assert look.replicas == ()

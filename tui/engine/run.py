@@ -42,6 +42,7 @@ _COMMITS_WITHIN = 10.0
 class Run:
     """Opened once, closed once. All acts are coroutines on one loop; what they do comes back as events.
 
+    ``looked_at``: the session all of whose locks samples show.
     ``rehearsal``: on a database that is thrown away. It leaves no journal, and each statement is measured.
     """
 
@@ -57,6 +58,7 @@ class Run:
         self.runbook = runbook
         self.operator = safe(operator_name or login())
         self.sample: Sample | None = None
+        self.looked_at: int | None = None
         self._dsn = dsn
         self._asked_production = production
         self._watchers: list[Callable[[Sample], None]] = []
@@ -146,6 +148,7 @@ class Run:
             our_pid=lambda: self._script_pid,
             own_pids=lambda: frozenset({connections.operator.backend_pid}),
             foreseen=lambda: foreseen(self.state),
+            looked_at=lambda: self.looked_at,
         )
         await self._sampler.connect()
         self._sampling = asyncio.create_task(self._keep_sampling(self._sampler))

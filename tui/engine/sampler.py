@@ -31,11 +31,16 @@ def _nothing() -> tuple[ForeseenLock, ...]:
     return ()
 
 
+def _none() -> None:
+    return None
+
+
 class Sampler:
     """Samples one server, one look at a time: every 250 ms while ``busy()``, else every second.
 
-    ``our_pid`` gives the runner's backend, if there is one; its locks are read while ``busy()``. ``own_pids`` gives
-    further sessions of ours, which must not count as blocked or blocking. ``foreseen`` gives the locks that are about
+    ``our_pid`` gives the runner's backend, if there is one; its locks are read while ``busy()``. ``looked_at`` gives a
+    session that the operator looks at closely, all of whose locks are read. ``own_pids`` gives further sessions of
+    ours, which must not count as blocked or blocking. ``foreseen`` gives the locks that are about
     to be taken, for which it is looked who is in the way. ``on_sample`` is called on the loop.
     """
 
@@ -48,6 +53,7 @@ class Sampler:
         busy: Callable[[], bool],
         own_pids: Callable[[], frozenset[int]] = _nobody,
         foreseen: Callable[[], tuple[ForeseenLock, ...]] = _nothing,
+        looked_at: Callable[[], int | None] = _none,
     ) -> None:
         self.last: Sample | None = None
         # A run works on a primary. Its sessions being read only, the monitor would not pass for read-write.
@@ -57,6 +63,7 @@ class Sampler:
         self._our_pid = our_pid
         self._own_pids = own_pids
         self._foreseen = foreseen
+        self._looked_at = looked_at
         self._awake = asyncio.Event()
         self._before: deque[Look] = deque()
 
@@ -105,7 +112,8 @@ class Sampler:
 
     async def _look(self) -> Look:
         names = tuple(lock.relation for lock in self._foreseen())
-        look = asyncio.create_task(self._monitor.look(self._our_pid() if self._busy() else None, names))
+        of = [pid for pid in (self._our_pid() if self._busy() else None, self._looked_at()) if pid is not None]
+        look = asyncio.create_task(self._monitor.look(of, names))
         try:
             return await asyncio.shield(look)
         except asyncio.CancelledError:

@@ -3,7 +3,7 @@
 import asyncio
 import codecs
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -68,8 +68,8 @@ class Monitor:
         self._transactions = 0
         self._asked: dict[str, None] = {}
 
-    async def look(self, our_pid: int | None = None, relations: Sequence[str] = ()) -> Look:
-        """One look at everything. ``our_pid``: a session whose locks are read even when nobody waits.
+    async def look(self, of: Collection[int] = (), relations: Sequence[str] = ()) -> Look:
+        """One look at everything. ``of``: sessions whose locks are read even when nobody waits.
 
         ``relations``: those whose locks are read, whoever holds them, by the names that looks give them.
         """
@@ -79,7 +79,7 @@ class Monitor:
         try:
             if not await self._connected():
                 return self._nothing(at, started)
-            return await self._look(at, started, our_pid, relations)
+            return await self._look(at, started, of, relations)
         except psycopg.OperationalError as error:
             self._lose(safe(str(error).strip()) or "the connection was lost")
             return self._nothing(at, started)
@@ -107,7 +107,7 @@ class Monitor:
             await self._connection.close()
             self._connection = None
 
-    async def _look(self, at: datetime, started: float, our_pid: int | None, relations: Sequence[str]) -> Look:
+    async def _look(self, at: datetime, started: float, of: Collection[int], relations: Sequence[str]) -> Look:
         self._asked.clear()
         found = await self._ask({"activity": None, "counters": None, "replication": None, "progress": None})
         activity = found["activity"]
@@ -123,8 +123,8 @@ class Monitor:
             more["waiting"] = None
         elif waiting:
             more["blocking"] = {"pids": waiting}
-        if more or our_pid is not None:
-            more["locks"] = {"pid": our_pid or 0}
+        if more or of:
+            more["locks"] = {"pids": list(of)}
         if relations:
             more["held"] = {"names": list(relations)}
         if more:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from tui.postgres.rows import Lock, Session
 
@@ -36,7 +37,7 @@ def build_tree(
     waiting = our_pid in graph.blocked_by
     our_node = drawing.node(our_pid) if our_pid is not None and waiting else None
     if our_pid is None:
-        shown = set(graph.blocked_by) | set(graph.blocks)
+        shown = set(graph.blocked_by).union(*graph.blocked_by.values())
     else:
         shown = above | set(behind) | {our_pid} if above or behind else set()
     return LockTree(
@@ -85,7 +86,8 @@ class _Drawing:
     ) -> LockNode:
         graph = self._graph
         lock = graph.wanted.get(key)
-        waits = key in graph.blocked_by
+        blocked_by = graph.blocked_by.get(key, frozenset())
+        waits = bool(blocked_by)
         seconds, approximate = graph.wait(key) if waits else (None, False)
         return LockNode(
             pid=key if isinstance(key, int) else None,
@@ -99,7 +101,7 @@ class _Drawing:
             ours=key == self._our_pid,
             children=children,
             cycle=cycle,
-            blocked_by=tuple(sorted(k for k in graph.blocked_by.get(key, ()) if isinstance(k, int))),
+            blocked_by=blocked_by,
         )
 
     def roots(self, shown: set[Key]) -> tuple[LockNode, ...]:
@@ -133,44 +135,39 @@ class _Drawing:
 
     def _parents(self, shown: set[Key]) -> dict[Key, Key]:
         """By each one that waits, the blocker that it is drawn under."""
-        distance = self._distances(shown)
+        distance = self._graph.distances(self._our_pid) if self._our_pid in shown and self._our_pid is not None else {}
+        rings: dict[int, set[Key]] = defaultdict(set)
+        for key, far in distance.items():
+            rings[far].add(key)
         parent: dict[Key, Key] = {}
         tops: dict[Key, Key] = {}
         for key in sorted(shown, key=order):
-            best = next((b for b in self._candidates(key, shown, distance) if _top(b, tops) != key), None)
+            nearer = rings.get(distance.get(key, 0) - 1, frozenset()) if key != self._our_pid else frozenset()
+            best = next((b for b in self._candidates(key, shown, nearer) if _top(b, tops) != key), None)
             if best is not None:
                 parent[key] = tops[key] = best
         return parent
 
-    def _candidates(self, key: Key, shown: set[Key], distance: Mapping[Key, int]) -> Iterator[Key]:
-        """Whom to draw this one under, the best first."""
-        graph, edges = self._graph, self._graph.blocked_by.get(key, set())
+    def _candidates(self, key: Key, shown: set[Key], nearer: AbstractSet[Key]) -> Iterator[Key]:
+        """Whom to draw this one under, the best first: who is a wait nearer to us, who holds what it wants."""
+        edges = self._graph.blocked_by.get(key, frozenset())
         if self._our_pid in edges and self._our_pid is not None:
             yield self._our_pid
-        nearer = distance.get(key, 0) - 1 if key != self._our_pid else None
-        yield from sorted(edges & shown, key=lambda b: (distance.get(b) != nearer, graph.soft(key, b), order(b)))
-
-    def _distances(self, shown: set[Key]) -> dict[Key, int]:
-        """How many waits lie between us and each one below."""
-        if self._our_pid is None or self._our_pid not in shown:
-            return {}
-        distance: dict[Key, int] = {self._our_pid: 0}
-        ahead: list[Key] = [self._our_pid]
-        for key in ahead:
-            for waiter in self._graph.blocks.get(key, ()):
-                if waiter not in distance:
-                    distance[waiter] = distance[key] + 1
-                    ahead.append(waiter)
-        return distance
+        soft = self._graph.before_in_queue(key)
+        hard = (edges & shown) - soft
+        for some in (hard & nearer, soft & nearer, hard - nearer, (soft & shown) - nearer):
+            # Most often the first one it is: the others are not put in order before they are asked for.
+            if some:
+                yield min(some, key=order)
+                yield from sorted(some, key=order)
 
     def _circles(self, shown: set[Key], parent: Mapping[Key, Key]) -> dict[Key, list[Key]]:
         """By each one, those above it in the drawing that wait for it: there the circle closes."""
-        circles: dict[Key, list[Key]] = defaultdict(list)
-        for key in shown:
-            others = [waiter for waiter in self._graph.blocks.get(key, ()) if parent.get(waiter) != key]
-            if others:
-                above = set(_line(key, parent))
-                circles[key] = [waiter for waiter in others if waiter in above]
+        waiting = self._graph.blocked_by
+        circles: dict[Key, list[Key]] = {}
+        for key in shown & self._graph.in_circles():
+            above = (k for k in _line(key, parent)[1:] if parent.get(k) != key)
+            circles[key] = [k for k in above if key in waiting.get(k, ())]
         return circles
 
 

@@ -14,8 +14,9 @@ class LockNode:
     It waits for its parent. ``soft`` is true where the parent does not hold the lock but stands before it in the
     queue. ``title`` is what it is called beside its pid: its application_name, ``us``, ``prepared transaction GID``,
     ``gone``. ``ours`` marks the runner's session. ``holds`` (what others wait for) and ``wants`` are in words:
-    ``ACCESS SHARE on client_profiles``. ``wait_approximate`` where waitstart was not known. ``blocked_by``: the pids
-    of all that it waits for, of which the tree shows one as its parent. ``cycle``: drawn above already; a deadlock.
+    ``ACCESS SHARE on client_profiles``. ``wait_approximate`` where waitstart was not known. ``blocked_by``: all that
+    it waits for, by pid or, prepared transactions, by virtual transaction; the tree shows one of them as its parent.
+    ``cycle``: drawn above already; a deadlock.
     """
 
     pid: int | None
@@ -29,7 +30,7 @@ class LockNode:
     ours: bool
     children: tuple["LockNode", ...] = ()
     cycle: bool = False
-    blocked_by: tuple[int, ...] = ()
+    blocked_by: frozenset[int | str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

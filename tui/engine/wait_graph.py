@@ -1,8 +1,14 @@
-"""Who waits for whom, from one look: pg_blocking_pids gives the edges, pg_locks what they are about."""
+"""Who waits for whom, from one look: pg_blocking_pids gives the edges, pg_locks what they are about.
 
-from collections import defaultdict
+A queue of n that all exclude each other has n²/2 edges: sets are compared as wholes, and ways through the graph are
+looked for along ``nearest``, which has n.
+"""
+
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from heapq import heappop, heappush
+from itertools import pairwise
 
 from tui.postgres.rows import Lock, Session
 
@@ -23,7 +29,7 @@ def order(key: Key) -> tuple[int, int, str]:
 class WaitGraph:
     """The waits of one look. Parallel workers are their leader; sessions in ``own`` do not count.
 
-    ``blocked_by``: by waiter, its blockers; ``blocks``: by blocker, its waiters, in order; ``wanted``: by waiter, the
+    ``blocked_by``: by waiter, its blockers; ``nearest``: of those as many as lead to all; ``wanted``: by waiter, the
     lock it waits for, as far as pg_locks shows it.
     """
 
@@ -50,7 +56,7 @@ class WaitGraph:
         self._who: dict[tuple[object, str], tuple[set[Key], set[Key]]] = {}
 
         self.wanted: dict[Key, Lock] = {}
-        self.blocked_by: dict[Key, set[Key]] = {}
+        self.blocked_by: dict[Key, frozenset[Key]] = {}
         for pid in sorted(blocking):
             waiter = self._fold(pid)
             if waiter in own:
@@ -58,42 +64,88 @@ class WaitGraph:
             wanted = self._wanted_by(waiter)
             if wanted is not None:
                 self.wanted[waiter] = wanted
-            before: set[Key] = {self._fold(blocker) for blocker in blocking[pid] if blocker}
-            if 0 in blocking[pid]:
-                before |= self._prepared_before(waiter)
-            before = (before | self.blocked_by.get(waiter, set())).difference(own, (waiter,))
+            before: frozenset[Key] = frozenset(blocking[pid])
+            if not self._leader.keys().isdisjoint(before):
+                before = frozenset(map(self._fold, blocking[pid]))
+            if 0 in before:
+                before = (before - {0}) | self._prepared_before(waiter)
+            if waiter in self.blocked_by:
+                before |= self.blocked_by[waiter]
+            if waiter in before or not before.isdisjoint(own):
+                before = before.difference(own, (waiter,))
             if before:
                 self.blocked_by[waiter] = before
-        self.blocks: dict[Key, list[Key]] = defaultdict(list)
-        for blocked in sorted(self.blocked_by, key=order):
-            for key in self.blocked_by[blocked]:
-                self.blocks[key].append(blocked)
+        self._modes: dict[object, set[str]] = defaultdict(set)
+        for waiter in self.blocked_by:
+            if (wanted := self.wanted.get(waiter)) is not None:
+                self._modes[wanted.tag].add(wanted.mode)
+        self._ahead = self._queues()
+        self.nearest: dict[Key, AbstractSet[Key]] = {
+            waiter: {self._ahead[waiter]} if waiter in self._ahead else before
+            for waiter, before in self.blocked_by.items()
+        }
+        self._behind_nearest: dict[Key, list[Key]] = defaultdict(list)
+        for waiter in sorted(self.nearest, key=order):
+            for key in self.nearest[waiter]:
+                self._behind_nearest[key].append(waiter)
 
     def soft(self, waiter: Key, blocker: Key) -> bool:
         """The blocker does not hold what the waiter wants, it only stands before it in the queue.
 
         An edge about which pg_locks says nothing counts as hard.
         """
+        return blocker in self.before_in_queue(waiter)
+
+    def before_in_queue(self, waiter: Key) -> AbstractSet[Key]:
+        """Of whom it waits for, those that do not hold what it wants."""
         lock = self.wanted.get(waiter)
         if lock is None:
-            return False
+            return frozenset()
         there, holders = self._there(lock)
-        return blocker in there and blocker not in holders
+        return (self.blocked_by.get(waiter, frozenset()) & there) - holders
 
     def blockers(self, waiter: Key) -> list[Key]:
         """Whom this one waits for: first those who hold, then those before it in the queue."""
-        return sorted(self.blocked_by.get(waiter, ()), key=lambda key: (self.soft(waiter, key), order(key)))
+        soft = self.before_in_queue(waiter)
+        return sorted(self.blocked_by.get(waiter, ()), key=lambda key: (key in soft, order(key)))
 
     def above(self, key: Key) -> set[Key]:
         """Everybody who keeps this one waiting, directly or not."""
         found: set[Key] = set()
         ahead = [key]
         while ahead:
-            for blocker in self.blocked_by.get(ahead.pop(), {}):
-                if blocker not in found:
-                    found.add(blocker)
-                    ahead.append(blocker)
+            new = self.nearest.get(ahead.pop(), frozenset()) - found
+            found |= new
+            ahead.extend(new)
         return found
+
+    def distances(self, key: Key) -> dict[Key, int]:
+        """How many waits lie between this one and each one below, by the shortest way."""
+        distance: dict[Key, int] = {key: 0}
+        ahead = deque([key])
+        while ahead:
+            reached = ahead.popleft()
+            for waiter in self._behind_nearest.get(reached, ()):
+                # Who stands right behind another one waits for all that this one waits for: it is as near.
+                beside = self._ahead.get(waiter) == reached != key
+                far = distance[reached] + (not beside)
+                if far < distance.get(waiter, far + 1):
+                    distance[waiter] = far
+                    (ahead.appendleft if beside else ahead.append)(waiter)
+        return distance
+
+    def in_circles(self) -> set[Key]:
+        """All from whom one comes to a circle of waits, upwards: those that the ends of no chain lead to."""
+        open_ends = {waiter: sum(b in self.nearest for b in before) for waiter, before in self.nearest.items()}
+        free = [waiter for waiter, count in open_ends.items() if not count]
+        while free:
+            waiter = free.pop()
+            del open_ends[waiter]
+            for behind in self._behind_nearest.get(waiter, ()):
+                open_ends[behind] -= 1
+                if not open_ends[behind]:
+                    free.append(behind)
+        return set(open_ends)
 
     def wait(self, key: Key) -> tuple[float | None, bool]:
         """How long this one has waited, in seconds, and whether that is approximate."""
@@ -120,7 +172,7 @@ class WaitGraph:
             seconds = found[reached]
             if seconds > -negative:
                 continue
-            for waiter in self.blocks.get(reached, ()):
+            for waiter in self._behind_nearest.get(reached, ()):
                 since = min(seconds, waits[waiter])
                 if since > found.get(waiter, -1.0):
                     found[waiter] = since
@@ -135,15 +187,31 @@ class WaitGraph:
 
     def contested(self, key: Key) -> list[Lock]:
         """What this one holds and others wait for, the strongest first."""
-        granted = [lock for lock in self.locks.get(key, ()) if lock.granted]
-        if not granted:
-            return []
-        modes: dict[object, set[str]] = defaultdict(set)
-        for waiter in self.blocks.get(key, ()):
-            if (wanted := self.wanted.get(waiter)) is not None:
-                modes[wanted.tag].add(wanted.mode)
-        found = [lock for lock in granted if any(conflict(lock.mode, mode) for mode in modes.get(lock.tag, ()))]
+        found = [
+            lock
+            for lock in self.locks.get(key, ())
+            if lock.granted and any(conflict(lock.mode, mode) for mode in self._modes.get(lock.tag, ()))
+        ]
         return sorted(found, key=lambda lock: (-strength(lock.mode), lock.relation, lock.detail))
+
+    def _queues(self) -> dict[Key, Key]:
+        """By waiter, the one right before it in a queue of its own kind, whose blockers are then its own, too.
+
+        Only where that one has waited at least as long: a wait counts by the shortest along a chain.
+        """
+        kinds: dict[tuple[object, str], list[Key]] = defaultdict(list)
+        for waiter in self.blocked_by:
+            if (wanted := self.wanted.get(waiter)) is not None:
+                kinds[wanted.tag, wanted.mode].append(waiter)
+        ahead: dict[Key, Key] = {}
+        for queue in kinds.values():
+            queue.sort(key=lambda waiter: len(self.blocked_by[waiter]))
+            for first, second in pairwise(queue):
+                longer, shorter = self.blocked_by[second], self.blocked_by[first]
+                next_one = len(longer) == len(shorter) + 1 and first in longer and shorter < longer
+                if next_one and (self.wait(first)[0] or 0.0) >= (self.wait(second)[0] or 0.0):
+                    ahead[second] = first
+        return ahead
 
     def _fold(self, pid: int) -> int:
         return self._leader.get(pid, pid)

@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psycopg
@@ -16,13 +16,18 @@ from textual.pilot import Pilot
 from tui.app import LockstepApp
 from tui.demo import Stage, stage
 from tui.engine import places, proofs
+from tui.engine.filter import Filter
+from tui.engine.lookout import Lookout
 from tui.engine.rehearsal import Rehearsing
 from tui.engine.run import Run
+from tui.engine.sample import LockNode, LockTree
 from tui.engine.state import StepStatus, VerificationStatus
 from tui.postgres.session import Dsn
 from tui.runbook.load import find_runbook, load_or_refuse
 from tui.runbook.model import Runbook
+from tui.watch import WatchApp
 from tui.widgets.lines import Lines
+from tui.widgets.locks import LockPane
 
 HERE = Path(__file__).parent
 SIZE = (120, 36)
@@ -53,6 +58,21 @@ def self_contained(svg: str) -> str:
     return re.sub(r"\s*<!-- Generated with Rich.*?-->", "", svg)
 
 
+async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
+    """Lets the console live until this holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():
+            await pilot.pause(0.05)
+    await pilot.pause(0.3)
+
+
+async def picture(pilot: Pilot[int], name: str) -> None:
+    await pilot.pause(0.3)
+    path = HERE / f"{name}.svg"
+    path.write_text(self_contained(pilot.app.export_screenshot(title="lockstep")), encoding="utf-8")
+    print(path)
+
+
 class Night:
     """A console under the operator's keys."""
 
@@ -61,17 +81,10 @@ class Night:
         self.run = run
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Lets the console live until this holds."""
-        async with asyncio.timeout(PATIENCE):
-            while not holds():
-                await self.pilot.pause(0.05)
-        await self.pilot.pause(0.3)
+        await until(self.pilot, holds)
 
     async def picture(self, name: str) -> None:
-        await self.pilot.pause(0.3)
-        path = HERE / f"{name}.svg"
-        path.write_text(self_contained(self.pilot.app.export_screenshot(title="lockstep")), encoding="utf-8")
-        print(path)
+        await picture(self.pilot, name)
 
     async def tick(self, phase: str) -> None:
         for item in self.run.state.items:
@@ -139,6 +152,7 @@ async def first_night(night: Night, on: Stage) -> None:
     await night.picture("waiting")
     # In a task of its own: each console has its own notion of the one that is active.
     await asyncio.create_task(colleague(on))
+    await asyncio.create_task(onlooker(on))
     await night.until(lambda: waits(run, 1.0))
     await press("k")
     await night.until(lambda: len(night.pilot.app.screen_stack) > 2)
@@ -174,6 +188,30 @@ async def colleague(on: Stage) -> None:
         await night.until(lambda: run.sample is not None and run.sample.tree.queued >= 8 and waits(run, 1.5))
         await night.picture("watching")
         await run.close("done", 0)
+
+
+async def onlooker(on: Stage) -> None:
+    """The same moment without a runbook, and the session that keeps everybody waiting from near."""
+    app = WatchApp(lambda: Lookout(Dsn(on.dsn), act=False), Filter())
+    async with app.run_test(size=SIZE) as pilot:
+
+        def shown() -> LockTree | None:
+            pictured = app.watch_screen.picture
+            return pictured.sample.tree if pictured is not None else None
+
+        await until(pilot, lambda: (tree := shown()) is not None and len(everybody(tree.roots)) >= 10)
+        # So many looks that the gauges have something to show.
+        await pilot.pause(12)
+        await until(pilot, lambda: (tree := shown()) is not None and len(everybody(tree.roots)) >= 10)
+        await picture(pilot, "watch")
+        app.watch_screen.query_one(LockPane).focus()
+        await pilot.press("home", "enter")
+        await pilot.pause(1)
+        await picture(pilot, "session")
+
+
+def everybody(nodes: Sequence[LockNode]) -> list[LockNode]:
+    return [one for node in nodes for one in (node, *everybody(node.children))]
 
 
 async def second_night(night: Night) -> None:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from servers import MAJORS, find
 
 from tui.postgres.embedded import EmbeddedServer, Installation, installations
 
@@ -33,7 +34,10 @@ class Servers:
 
     def get(self, installation: Installation) -> EmbeddedServer:
         if installation not in self._running:
-            server = EmbeddedServer(installation, options=OPTIONS)
+            # What npm gives has contrib: the monitor is to live with what an extension does to every statement.
+            npms = installation not in INSTALLATIONS.values()
+            more = {"shared_preload_libraries": "pg_stat_statements"} if npms else {}
+            server = EmbeddedServer(installation, options=OPTIONS | more)
             server.start()
             self._running[installation] = server
         return self._running[installation]
@@ -98,6 +102,15 @@ def server(request: pytest.FixtureRequest, servers: Servers) -> EmbeddedServer:
     return servers.get(INSTALLATIONS[request.param])
 
 
+@pytest.fixture(params=MAJORS)
+def any_server(request: pytest.FixtureRequest, servers: Servers) -> EmbeddedServer:
+    """A running server of every major from 14 to 18 in turn; skipped, and said why, where there is none of it."""
+    found = find(request.param)
+    if isinstance(found, str):
+        pytest.skip(found)
+    return servers.get(found)
+
+
 @pytest.fixture
 def server18(servers: Servers) -> EmbeddedServer:
     """A running server of the newest PostgreSQL that the extra ``demo`` brings."""
@@ -124,6 +137,12 @@ def database(server18: EmbeddedServer) -> Iterator[str]:
 def database_each(server: EmbeddedServer) -> Iterator[str]:
     """The DSN of a fresh, empty database on every server in turn."""
     yield from _fresh_database(server)
+
+
+@pytest.fixture
+def any_database(any_server: EmbeddedServer) -> Iterator[str]:
+    """The DSN of a fresh, empty database on a server of every major from 14 to 18 in turn."""
+    yield from _fresh_database(any_server)
 
 
 def _client(name: str) -> Path:

@@ -1,10 +1,9 @@
 """The commands, and the one place where errors become exit codes. stdout is data, stderr is narration."""
 
-import asyncio
 import json
 import signal
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,8 +11,9 @@ from tui import __version__
 
 if TYPE_CHECKING:
     from tui.engine.run import Run
-    from tui.engine.state import RunState
     from tui.runbook.model import Runbook
+
+T = TypeVar("T")
 
 USAGE, NO_CONNECTION, GATE, IN_DOUBT = 2, 3, 4, 5
 
@@ -22,6 +22,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object a 
 _yes = click.option("--yes", is_flag=True, help="Do not ask before acting.")
 _operator = click.option("--operator", help="Your name in the record; your login without it.")
 _production = click.option("--production", is_flag=True, help="Treat the target as production.")
+_redact = click.option("--redact", is_flag=True, help="Show other sessions' queries without their literals.")
 _runbook = click.argument("runbook")
 
 
@@ -46,6 +47,7 @@ def _known(error: Exception) -> tuple[str, int] | None:
     """The words and the exit code of an error that is not ours to be surprised by."""
     from tui.engine import failures
     from tui.engine.connections import OtherOperator, WrongTarget
+    from tui.engine.filter import FilterRefused
     from tui.engine.fixture import FixtureFailed
     from tui.engine.journal import JournalFailed
     from tui.engine.places import PlaceFailed
@@ -69,7 +71,7 @@ def _known(error: Exception) -> tuple[str, int] | None:
     codes: list[tuple[tuple[type[Exception], ...], int]] = [
         ((WrongTarget,), NO_CONNECTION),
         ((OtherOperator, Busy), GATE),
-        ((RollbackImpossible, FixtureFailed, EmbeddedError, TrafficError, PlaceFailed), USAGE),
+        ((RollbackImpossible, FixtureFailed, EmbeddedError, TrafficError, PlaceFailed, FilterRefused), USAGE),
         ((JournalFailed,), 1),
     ]
     return next(((str(error), code) for types, code in codes if isinstance(error, types)), None)
@@ -112,17 +114,33 @@ def demo(name: str, as_list: bool, no_console: bool, scale: float, keep: bool, o
 @_dsn
 @_operator
 @_production
-def open_(runbook: str, dsn: str, operator: str | None, production: bool) -> int:
+@_redact
+@click.option("--read-only", is_flag=True, help="Only look: nothing is written, nobody is signalled, no lock is taken.")
+def open_(runbook: str, dsn: str, operator: str | None, production: bool, redact: bool, read_only: bool) -> int:
     """Open the console on a runbook and a database."""
     from tui.app import LockstepApp
     from tui.engine.run import Run
     from tui.postgres.session import Dsn
 
-    app = LockstepApp(Run(_load(runbook), Dsn(dsn), operator_name=operator, production=production))
+    loaded = _load(runbook)
+    run = Run(loaded, Dsn(dsn), operator_name=operator, production=production, redacted=redact, read_only=read_only)
+    app = LockstepApp(run)
     app.run()
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0
+
+
+@cli.command()
+@_dsn
+@click.option("--filter", "words", default="", metavar="WORDS", help="As / takes it: db:app role:web -state:idle text")
+@click.option("--act", is_flag=True, help="Sessions may be ended, each after a question; without it nothing can be.")
+@_redact
+def watch(dsn: str, words: str, act: bool, redact: bool) -> int:
+    """Who waits for whom, what runs, and every session of a server: live, without a runbook, read only."""
+    from tui import watch as it
+
+    return it.run(dsn, words, act=act, redact=redact)
 
 
 @cli.command()
@@ -158,7 +176,7 @@ def check(runbook: str, dsn: str, as_json: bool) -> int:
         if as_json:
             click.echo(json.dumps({"kind": "check", "ok": False, "steps": []}))
         return USAGE
-    misfits = asyncio.run(_misfits(loaded.runbook, dsn)) if dsn else []
+    misfits = _finished(_misfits(loaded.runbook, dsn)) if dsn else []
     for misfit in misfits:
         click.echo(json.dumps({"kind": "misfit", "what": misfit}) if as_json else misfit)
     if as_json:
@@ -218,7 +236,7 @@ def rehearse(
         raise click.UsageError("--scale is the size of the fixture's data: leave it out")
     loaded = _load(runbook)
     if clone:
-        there = asyncio.run(it.agreed(loaded, Dsn(dsn), production))
+        there = _finished(it.agreed(loaded, Dsn(dsn), production))
         return it.run(loaded, lambda told: places.on_clone(there, loaded, told=told), as_json=as_json)
     if like is not None:
         return it.run(loaded, lambda told: places.on_like(Dsn(like), loaded, major=server, told=told), as_json=as_json)
@@ -355,51 +373,25 @@ def status(runbook: str, dsn: str, as_json: bool) -> int:
     """Tell where each step stands in the database; changes nothing."""
     from tui.engine.state import StepStatus
     from tui.engine.status import as_object, look
+    from tui.headless import print_status
     from tui.postgres.session import Dsn
 
-    state = asyncio.run(look(_load(runbook), Dsn(dsn)))
+    state = _finished(look(_load(runbook), Dsn(dsn)))
     if as_json:
         click.echo(json.dumps(as_object(state)))
     else:
-        _print_status(state, runbook)
+        print_status(state, runbook)
     states = {step.status for step in state.steps}
     if state.exit_code == IN_DOUBT:
         return IN_DOUBT
     return 1 if StepStatus.FAILED in states else 0
 
 
-def _print_status(state: "RunState", name: str) -> None:
-    from tui.engine.changes import words
-    from tui.engine.later import waits_in_words
-    from tui.engine.state import StepStatus
-    from tui.postgres.rows import safe
+def _finished(work: Coroutine[Any, Any, T]) -> T:
+    """What this comes to. To import asyncio takes half of the time of a start that has nothing to wait for."""
+    import asyncio
 
-    signs = {
-        StepStatus.APPLIED: "✓",
-        StepStatus.FAILED: "✗",
-        StepStatus.IN_DOUBT: "?",
-        StepStatus.ROLLED_BACK: "↺",
-    }
-    for step in state.steps:
-        when = f"  {step.at:%Y-%m-%d %H:%M:%S} UTC by {step.operator}" if step.at and step.operator else ""
-        word = step.status.value.replace("_", " ")
-        if step.status is StepStatus.PENDING and step.plan.not_before is not None:
-            word += f", {waits_in_words(state.steps, step)}"
-        click.echo(f"{signs.get(step.status, '○')} {step.plan.id} {step.plan.title}: {word}{when}")
-        if step.message:
-            click.echo(safe(f"    {step.message}"))
-        for sql in step.repair:
-            click.echo(safe(f"    repair: {sql}"))
-        if step.status is StepStatus.IN_DOUBT:
-            click.echo(f"    look at the database, then: lockstep settle {name} {step.plan.id} applied --reason …")
-            click.echo(f"    or: lockstep settle {name} {step.plan.id} not-applied --reason …")
-    if state.watched is not None and state.watched.holder is not None:
-        holder = state.watched.holder
-        click.echo(f"  {holder.operator} has it in hand: session {holder.pid} of {holder.user} from {holder.client}")
-    if state.under_way is not None:
-        click.echo(f"? session {state.under_way} runs a script of this runbook now")
-    for change in state.changes:
-        click.echo(safe(f"! {words(change)}"))
+    return asyncio.run(work)
 
 
 def _load(name: str) -> "Runbook":
@@ -431,4 +423,4 @@ def _unattended(
     from tui.postgres.session import Dsn
 
     run = Run(runbook, Dsn(dsn), operator_name=operator, production=production)
-    return asyncio.run(headless.carried_out(run, as_json, act, lambda error: (_known(error) or ("", 1))[1]))
+    return _finished(headless.carried_out(run, as_json, act, lambda error: (_known(error) or ("", 1))[1]))

@@ -9,12 +9,14 @@ from typing import Any
 
 import click
 
+from tui.engine.changes import words
 from tui.engine.events import ScriptDone, to_json
+from tui.engine.later import waits_in_words
 from tui.engine.narrate import narrate
 from tui.engine.proof import Loss
 from tui.engine.rollback import RollbackPlan
 from tui.engine.run import Run
-from tui.engine.state import RunState
+from tui.engine.state import RunState, StepStatus
 from tui.postgres.rows import safe
 
 
@@ -157,3 +159,33 @@ def nobody_reads() -> None:
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def print_status(state: RunState, name: str) -> None:
+    """Where each step stands, a line each, on stdout; ``name`` is the runbook's, as it was given."""
+    signs = {
+        StepStatus.APPLIED: "✓",
+        StepStatus.FAILED: "✗",
+        StepStatus.IN_DOUBT: "?",
+        StepStatus.ROLLED_BACK: "↺",
+    }
+    for step in state.steps:
+        when = f"  {step.at:%Y-%m-%d %H:%M:%S} UTC by {step.operator}" if step.at and step.operator else ""
+        word = step.status.value.replace("_", " ")
+        if step.status is StepStatus.PENDING and step.plan.not_before is not None:
+            word += f", {waits_in_words(state.steps, step)}"
+        click.echo(f"{signs.get(step.status, '○')} {step.plan.id} {step.plan.title}: {word}{when}")
+        if step.message:
+            click.echo(safe(f"    {step.message}"))
+        for sql in step.repair:
+            click.echo(safe(f"    repair: {sql}"))
+        if step.status is StepStatus.IN_DOUBT:
+            click.echo(f"    look at the database, then: lockstep settle {name} {step.plan.id} applied --reason …")
+            click.echo(f"    or: lockstep settle {name} {step.plan.id} not-applied --reason …")
+    if state.watched is not None and state.watched.holder is not None:
+        holder = state.watched.holder
+        click.echo(f"  {holder.operator} has it in hand: session {holder.pid} of {holder.user} from {holder.client}")
+    if state.under_way is not None:
+        click.echo(f"? session {state.under_way} runs a script of this runbook now")
+    for change in state.changes:
+        click.echo(safe(f"! {words(change)}"))

@@ -1,5 +1,6 @@
--- The locks of these sessions, every wait, what else is on the locks waited for, all row locks, and the
--- prepared transactions' own.
+-- All locks of the sessions in pids; every wait; of those involved in waits, and of prepared transactions, what they
+-- hold of the locks waited for, their row locks and their transaction.
+-- Who is neither is left out at once: to compare each of 100,000 locks with those waited for costs twice their reading.
 -- A serializable transaction's SIReadLock blocks nobody.
 WITH held AS MATERIALIZED (
     SELECT
@@ -13,7 +14,12 @@ WITH held AS MATERIALIZED (
         coalesce(l.objid, 0) AS k7,
         coalesce(l.objsubid, -1) AS k8
     FROM pg_locks l
-    WHERE l.mode <> 'SIReadLock'
+    WHERE (
+            NOT l.granted
+            OR l.pid IS NULL
+            OR l.pid IN (SELECT unnest(%(pids)s::int[] || %(involved)s::int[]))
+        )
+        AND l.mode <> 'SIReadLock'
 ),
 wanted AS (
     SELECT DISTINCT locktype, k1, k2, k3, k4, k5, k6, k7, k8

@@ -1,4 +1,5 @@
--- The senders alone: pg_stat_replication would read every session a second time.
+-- The senders alone: pg_stat_replication would read every session a second time. A base backup is no replica.
+-- A role without pg_read_all_stats sees of each only that it is there.
 SELECT
     w.pid,
     w.state,
@@ -7,11 +8,16 @@ SELECT
         WHEN w.replay_lsn >= p.position THEN 0
         ELSE extract(epoch FROM w.replay_lag)
     END::float8 AS replay_lag_seconds,
-    greatest(pg_wal_lsn_diff(p.position, w.replay_lsn), 0)::bigint AS replay_lag_bytes
+    CASE
+        WHEN w.replay_lsn >= p.position THEN 0
+        ELSE pg_wal_lsn_diff(p.position, w.replay_lsn)
+    END::bigint AS replay_lag_bytes,
+    extract(epoch FROM statement_timestamp() - w.reply_time)::float8 AS reply_seconds
 FROM pg_stat_get_wal_senders() w
-CROSS JOIN LATERAL (
+CROSS JOIN (
     SELECT CASE
-        WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn()
+        WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
         ELSE pg_current_wal_lsn()
     END AS position
 ) p
+WHERE w.state IS DISTINCT FROM 'backup'

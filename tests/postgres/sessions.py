@@ -35,6 +35,12 @@ class App:
             await sent
 
 
+def waits(look: Look, pid: int) -> bool:
+    """This session, or a parallel worker of it, is seen to wait for a lock, and the server has noted since when."""
+    pids = {pid, *(session.pid for session in look.sessions if session.leader_pid == pid)}
+    return any(lock.pid in pids and not lock.granted and lock.wait_seconds is not None for lock in look.locks)
+
+
 class Stage:
     """A database with sessions of an application, and a monitor beside them. Leaving it ends everything."""
 
@@ -76,11 +82,7 @@ class Stage:
 
     async def leave_waiting(self, app: App, statement: str) -> None:
         app.send(statement)
-        await self.until(
-            lambda look: any(
-                lock.pid == app.pid and not lock.granted and lock.wait_seconds is not None for lock in look.locks
-            )
-        )
+        await self.until(lambda look: waits(look, app.pid))
 
     async def until(self, true: Callable[[Look], bool], *of: int) -> Look:
         """The first look of which this is true."""
@@ -97,11 +99,18 @@ class Stage:
             return await ask(connection)
 
     async def blocking_pids(self) -> dict[int, set[int]]:
+        """By waiter whom it waits for, as the server says; parallel workers as their leader, 0 is a prepared one."""
+
         async def ask(connection: psycopg.AsyncConnection[Any]) -> dict[int, set[int]]:
             rows = await connection.execute(
-                "SELECT pid, pg_blocking_pids(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                "SELECT CASE backend_type WHEN 'parallel worker' THEN leader_pid ELSE pid END, pg_blocking_pids(pid) "
+                "FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
             )
-            return {pid: set(blockers) for pid, blockers in await rows.fetchall() if blockers}
+            found: dict[int, set[int]] = {}
+            for pid, blockers in await rows.fetchall():
+                if blockers:
+                    found.setdefault(pid, set()).update(blockers)
+            return found
 
         answer: dict[int, set[int]] = await self.really(ask)
         return answer

@@ -15,11 +15,15 @@ PORT = 5433
 
 
 class Standby(supervisor.Server):
-    """In a directory of its own, with its socket there. ``hot``: it lets read-only sessions in."""
+    """In a directory of its own, with its socket there. ``hot``: it lets read-only sessions in.
 
-    def __init__(self, primary: EmbeddedServer, *, port: int, hot: bool) -> None:
+    Its cluster_name, if it is among the ``options``, is what the primary calls it.
+    """
+
+    def __init__(self, primary: EmbeddedServer, *, port: int, hot: bool, options: Mapping[str, str]) -> None:
         self._primary = primary
-        self._options = {"port": str(port), "hot_standby": ("off", "on")[hot], "primary_conninfo": primary.dsn()}
+        own = {"port": str(port), "hot_standby": ("off", "on")[hot], "primary_conninfo": primary.dsn()}
+        self._options = own | dict(options)
         self.port = port
         super().__init__(primary.bin, wheel=primary.installation.source == "wheel", settings={}, keep=False)
 
@@ -56,9 +60,11 @@ class Standby(supervisor.Server):
 
 
 @contextmanager
-def standby(primary: EmbeddedServer, *, port: int = PORT, hot: bool = True) -> Iterator[Standby]:
+def standby(
+    primary: EmbeddedServer, *, port: int = PORT, hot: bool = True, options: Mapping[str, str] | None = None
+) -> Iterator[Standby]:
     """A standby of this server, up and streaming, gone after the block."""
-    server = Standby(primary, port=port, hot=hot)
+    server = Standby(primary, port=port, hot=hot, options=options or {})
     try:
         server.start()
         yield server

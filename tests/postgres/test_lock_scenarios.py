@@ -1,53 +1,28 @@
-"""Lock waits made with real sessions: the edges are the server's own, and the words are right.
+"""Twelve lock waits made with real sessions: edges and modes are the server's own, and the words are right.
 
-The widely copied self-join of pg_locks (the PostgreSQL wiki's "Lock Monitoring") answers wrongly in a queue: it names
-only holders, or everybody with a lock on the same object, and never who merely stands before the waiter.
+Beside each stands what two widely used queries say of the same moment, see `lock_truth`. The self-join of the
+PostgreSQL wiki takes everybody on the same lock for a blocker: those whose modes do not conflict, and those who stand
+behind in the queue. pg_activity lists who holds something on the same table or transaction, in whatever mode, the
+waiter itself included; it has no edges, knows no advisory lock and no queue. Neither shows a prepared transaction.
 """
 
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
-from sessions import App, Stage
+from lock_truth import drawn, everybody, only_child, outline, peers
+from sessions import Stage, waits
 
-from tui.engine.locks import build_tree
-from tui.engine.sample import LockNode, LockTree
-from tui.engine.wait_graph import WaitGraph
 from tui.postgres.embedded import EmbeddedServer
 
 
 @pytest.fixture
-async def stage(database_each: str) -> AsyncIterator[Stage]:
-    async with Stage(database_each) as stage:
-        await stage.app("setup", "CREATE TABLE t (id int PRIMARY KEY, v int)", "INSERT INTO t VALUES (1, 0), (2, 0)")
+async def stage(any_database: str) -> AsyncIterator[Stage]:
+    async with Stage(any_database) as stage:
+        await stage.app(
+            "setup", "CREATE TABLE t (id int PRIMARY KEY, v int)", "INSERT INTO t VALUES (1, 0), (2, 0), (3, 0)"
+        )
         yield stage
-
-
-async def drawn(stage: Stage, us: App | None) -> LockTree:
-    """The tree of this moment, after its edges were found equal to what the server says."""
-    our_pid = us.pid if us else None
-    look = await stage.monitor.look([us.pid] if us else [])
-    graph = WaitGraph(look.sessions, look.locks, look.blocking)
-    edges = {
-        waiter: {blocker if isinstance(blocker, int) else 0 for blocker in blockers}
-        for waiter, blockers in graph.blocked_by.items()
-    }
-    assert edges == await stage.blocking_pids()
-    return build_tree(look.sessions, look.locks, look.blocking, our_pid, prepared=look.prepared)
-
-
-def outline(nodes: tuple[LockNode, ...]) -> list[object]:
-    """Pids as nested lists: ``[1, [2, 3]]`` is 2 and 3 under 1."""
-    found: list[object] = []
-    for node in nodes:
-        found.append(node.pid)
-        if node.children:
-            found.append(outline(node.children))
-    return found
-
-
-def only_child(node: LockNode) -> LockNode:
-    (child,) = node.children
-    return child
 
 
 async def test_a_reader_before_our_alter_and_two_behind(stage: Stage) -> None:
@@ -68,90 +43,181 @@ async def test_a_reader_before_our_alter_and_two_behind(stage: Stage) -> None:
     assert tree.our_wait_seconds is not None
     assert tree.oldest is not None
     assert tree.oldest <= tree.our_wait_seconds
-    assert tree.sentence.startswith(f"idle in transaction {reader.pid} (billing, 0.")
-    assert "holds t; our ALTER waits 0." in tree.sentence
-    assert "; 2 sessions wait behind us, the oldest 0." in tree.sentence
+    assert tree.sentence.startswith(f"idle in transaction {reader.pid} (billing, ")
+    assert " holds t; our ALTER waits " in tree.sentence
+    assert "; 2 sessions wait behind us, the oldest " in tree.sentence
+
+    others = await peers(stage)
+    # Wrong: nobody behind us keeps us waiting, and no reader keeps a reader or a writer waiting.
+    assert others.wiki == {
+        us.pid: {reader.pid, first.pid, second.pid},
+        first.pid: {reader.pid, us.pid, second.pid},
+        second.pid: {reader.pid, us.pid, first.pid},
+    }
+    # Wrong: we, whom both wait for, are not there.
+    assert others.blockers == {reader.pid}
 
 
-async def test_we_work_and_others_wait(stage: Stage) -> None:
-    us = await stage.app("us", "BEGIN", "ALTER TABLE t ADD COLUMN w int")
-    waiter = await stage.waiter("web", "SELECT * FROM t")
+async def test_an_upgrade_within_one_session(stage: Stage) -> None:
+    us = await stage.app("us", "BEGIN", "SELECT * FROM t")
+    writer = await stage.app("web", "BEGIN", "UPDATE t SET v = 1")
+    await stage.leave_waiting(us, "LOCK TABLE t IN SHARE MODE")
+    # Wrong: it names us, whom nobody waits for, since we hold something on the table that we want more of.
+    assert (await peers(stage)).blockers == {writer.pid, us.pid}
+    assert outline((await drawn(stage, us)).roots) == [writer.pid, [us.pid]]
+
+    other = await stage.waiter("dba", "BEGIN", "LOCK TABLE t")
     tree = await drawn(stage, us)
-    assert outline(tree.roots) == [us.pid, [waiter.pid]]
-    assert only_child(tree.roots[0]).soft is False
-    assert tree.roots[0].holds == ("ACCESS EXCLUSIVE on t",)
-    assert (tree.waiting_for_lock, tree.queued, tree.blockers) == (False, 1, ())
-    assert tree.sentence.startswith("1 session waits for us, 0.")
+    assert outline(tree.roots) == [writer.pid, [us.pid, [other.pid]]]
+    ours = only_child(tree.roots[0])
+    assert ours.holds == ("ACCESS SHARE on t",)
+    assert only_child(ours).soft is False
+    # Wrong: what stands behind us does not keep us waiting.
+    assert (await peers(stage)).wiki[us.pid] == {writer.pid, other.pid}
 
 
-async def test_several_readers_before_us_are_all_drawn_and_our_queue_comes_last(stage: Stage) -> None:
-    readers = [await stage.app("report", "BEGIN", "SELECT * FROM t") for _ in range(3)]
-    us = await stage.waiter("us", "TRUNCATE t")
-    waiter = await stage.waiter("web", "SELECT * FROM t")
-    tree = await drawn(stage, us)
-    pids = [reader.pid for reader in readers]
-    assert outline(tree.roots) == [pids[1], pids[2], pids[0], [us.pid, [waiter.pid]]]
-    assert [node.pid for node in tree.blockers] == pids
-    assert f"{pids[0]} (report, 0." in tree.sentence
-    assert ") and 2 more hold t; our TRUNCATE waits" in tree.sentence
-
-
-async def test_somebody_in_the_queue_before_us_is_a_soft_blocker(stage: Stage) -> None:
+async def test_what_we_hold_keeps_nobody_waiting_because_we_want_more(stage: Stage) -> None:
     reader = await stage.app("report", "BEGIN", "SELECT * FROM t")
-    vacuum = await stage.waiter("dba", "VACUUM FULL t")
-    us = await stage.waiter("us", "ALTER TABLE t VALIDATE CONSTRAINT t_pkey")
+    us = await stage.waiter("us", "BEGIN", "LOCK TABLE t IN SHARE MODE", "LOCK TABLE t")
     tree = await drawn(stage, us)
-    assert outline(tree.roots) == [reader.pid, [vacuum.pid, [us.pid]]]
-    assert only_child(only_child(tree.roots[0])).soft is True
-    assert "stands before us in the queue for t" in tree.sentence
-    assert f"{vacuum.pid} itself waits for idle in transaction {reader.pid}" in tree.sentence
+    assert outline(tree.roots) == [reader.pid, [us.pid]]
+    assert only_child(tree.roots[0]).holds == ()
+    # Wrong: what we hold is no blocker of ours.
+    assert (await peers(stage)).blockers == {reader.pid, us.pid}
 
 
-async def test_an_upgrade_within_our_session(stage: Stage) -> None:
+async def test_an_upgrade_puts_us_before_those_who_have_waited_longer(stage: Stage) -> None:
     us = await stage.app("us", "BEGIN", "SELECT * FROM t")
     writer = await stage.app("web", "BEGIN", "UPDATE t SET v = 1")
     other = await stage.waiter("dba", "BEGIN", "LOCK TABLE t")
     await stage.leave_waiting(us, "LOCK TABLE t IN SHARE MODE")
     tree = await drawn(stage, us)
-    # What we hold already puts us before the one that has waited longer.
     assert outline(tree.roots) == [writer.pid, [us.pid, [other.pid]]]
-    ours = only_child(tree.roots[0])
-    assert ours.holds == ("ACCESS SHARE on t",)
-    assert only_child(ours).soft is False
+    assert only_child(only_child(tree.roots[0])).soft is False
 
 
 async def test_advisory_locks(stage: Stage) -> None:
-    await stage.app("job", "SELECT pg_advisory_lock(-42), pg_advisory_lock(7, -1)")
+    holder = await stage.app("job", "SELECT pg_advisory_lock(-42), pg_advisory_lock(7, -1)")
     one = await stage.waiter("job", "SELECT pg_advisory_lock(-42)")
     two = await stage.waiter("job", "SELECT pg_advisory_lock_shared(7, -1)")
-    tree = await drawn(stage, None)
-    wants = {child.pid: child.wants for child in tree.roots[0].children}
-    assert wants == {one.pid: "EXCLUSIVE on advisory lock -42", two.pid: "SHARE on advisory lock (7, -1)"}
-    assert tree.sentence.startswith("2 sessions wait for locks, the oldest 0.")
+    three = await stage.waiter("job", "SELECT pg_advisory_lock_shared(7, -1)")
+    tree = await drawn(stage)
+    (root,) = tree.roots
+    assert {child.pid: child.wants for child in root.children} == {
+        one.pid: "EXCLUSIVE on advisory lock -42",
+        two.pid: "SHARE on advisory lock (7, -1)",
+        three.pid: "SHARE on advisory lock (7, -1)",
+    }
+    assert root.holds == ("EXCLUSIVE on advisory lock (7, -1)", "EXCLUSIVE on advisory lock -42")
+    assert tree.sentence.startswith(f"idle session {holder.pid} (job, ")
+    assert " holds advisory lock (7, -1); 3 sessions wait behind it, the oldest " in tree.sentence
+
+    others = await peers(stage)
+    # Wrong: two that want to share do not wait for each other.
+    assert others.wiki[two.pid] == {holder.pid, three.pid}
+    # Wrong: it shows three that wait, and nobody who keeps them waiting.
+    assert others.blocking == set()
+    assert {pid for pid, *_ in others.waiting} == {one.pid, two.pid, three.pid}
 
 
-async def test_a_row_with_a_queue_of_ten(stage: Stage) -> None:
+async def test_a_row_with_a_queue_of_fifty(stage: Stage) -> None:
     us = await stage.app("us", "BEGIN", "UPDATE t SET v = 1 WHERE id = 1")
-    waiters = [await stage.waiter("web", "UPDATE t SET v = 2 WHERE id = 1") for _ in range(10)]
+    waiters = [await stage.waiter("web", "UPDATE t SET v = 2 WHERE id = 1") for _ in range(50)]
     tree = await drawn(stage, us)
-    assert tree.queued == 10
+    assert tree.queued == 50
     (root,) = tree.roots
     assert root.holds[0].startswith("transaction ")
     first = only_child(root)
     assert first.pid == waiters[0].pid
+    assert first.holds == ("EXCLUSIVE on row (0,1) of t",)
     assert first.wants == f"row (0,1) of t held by {root.holds[0]}"
-    assert [child.wants for child in first.children] == ["EXCLUSIVE on row (0,1) of t"] * 9
+    assert [child.wants for child in first.children] == ["EXCLUSIVE on row (0,1) of t"] * 49
     assert [child.pid for child in first.children] == [waiter.pid for waiter in waiters[1:]]
-    assert tree.sentence.startswith("10 sessions wait for us, the oldest 0.")
+    assert not any(child.soft for child in first.children)
+    assert tree.sentence.startswith("50 sessions wait for us, the oldest ")
+    whole = await drawn(stage)
+    assert whole.sentence.startswith(f"idle in transaction {us.pid} (us, ")
+    assert " holds row (0,1) of t; 50 sessions wait behind it, the oldest " in whole.sentence
+
+    others = await peers(stage)
+    # Wrong: each of 49 waits for those before it alone, not for all the others.
+    assert sum(map(len, others.wiki.values())) == 1 + 49 * 49
+    assert sum(map(len, (await stage.blocking_pids()).values())) == 1 + sum(range(1, 50))
+    assert others.blockers == {us.pid, first.pid}
 
 
 async def test_a_foreign_key_waits_for_its_parent(stage: Stage) -> None:
     await stage.app("setup", "CREATE TABLE child (t_id int REFERENCES t)")
     us = await stage.app("us", "BEGIN", "DELETE FROM t WHERE id = 2")
-    writer = await stage.waiter("web", "INSERT INTO child VALUES (2)")
-    node = only_child((await drawn(stage, us)).roots[0])
-    assert node.pid == writer.pid
-    assert (node.wants or "").startswith("row (0,2) of t held by transaction ")
+    writers = [await stage.waiter("web", "INSERT INTO child VALUES (2)") for _ in range(2)]
+    tree = await drawn(stage, us)
+    assert outline(tree.roots) == [us.pid, [writers[0].pid, writers[1].pid]]
+    for node in tree.roots[0].children:
+        assert (node.wants or "").startswith("row (0,2) of t held by transaction ")
+    # Wrong: both only want to know how the delete ends.
+    assert (await peers(stage)).wiki[writers[0].pid] == {us.pid, writers[1].pid}
+
+
+async def test_a_parent_waits_for_its_foreign_keys(stage: Stage) -> None:
+    await stage.app("setup", "CREATE TABLE child (t_id int REFERENCES t)")
+    writers = [await stage.app("web", "BEGIN", "INSERT INTO child VALUES (2)") for _ in range(2)]
+    us = await stage.waiter("us", "DELETE FROM t WHERE id = 2")
+    tree = await drawn(stage, us)
+    # Both hold the row, by a multixact; the server waits for one after the other.
+    assert outline(tree.roots) == [writers[0].pid, [us.pid]]
+    assert (tree.our_wants or "").startswith("row (0,2) of t held by transaction ")
+    await writers[0].run("COMMIT")
+    await stage.until(lambda look: look.blocking.get(us.pid) == (writers[1].pid,))
+    assert outline((await drawn(stage, us)).roots) == [writers[1].pid, [us.pid]]
+
+
+async def test_a_deadlock_of_three_is_drawn_once(stage: Stage) -> None:
+    three = []
+    for row in (1, 2, 3):
+        update = f"UPDATE t SET v = 1 WHERE id = {row}"
+        three.append(await stage.app("web", "SET deadlock_timeout = '1min'", "BEGIN", update))
+    us, second, third = three
+    await stage.leave_waiting(us, "UPDATE t SET v = 1 WHERE id = 2")
+    await stage.leave_waiting(second, "UPDATE t SET v = 1 WHERE id = 3")
+    await stage.leave_waiting(third, "UPDATE t SET v = 1 WHERE id = 1")
+    behind = await stage.waiter("web", "TRUNCATE t")
+    tree = await drawn(stage, us)
+    (root,) = tree.roots
+    assert sorted(node.pid or 0 for node in everybody(tree.roots)) == sorted([*(app.pid for app in three), behind.pid])
+    circle = [root]
+    while not circle[-1].cycle:
+        (nearer,) = (node for node in circle[-1].children if node.pid != behind.pid)
+        circle.append(nearer)
+    assert [node.pid for node in circle].count(root.pid) == 2
+    assert len(circle) == 4
+    assert circle[-1].children == ()
+    assert tree.sentence.startswith(f"deadlock: we, UPDATE of {second.pid} (web, ")
+    assert f" and UPDATE of {third.pid} (web, " in tree.sentence
+    assert " wait in a circle; our UPDATE waits " in tree.sentence
+    whole = await drawn(stage)
+    assert whole.sentence.startswith("deadlock: UPDATE of ")
+    assert " wait in a circle; 1 session waits behind them, " in whole.sentence
+    # pg_activity has all three in both of its lists; that it is a circle shows nowhere.
+    others = await peers(stage)
+    assert others.blockers == {app.pid for app in three}
+    assert others.blockers < {pid for pid, *_ in others.waiting}
+
+
+async def test_concurrently_behind_an_old_snapshot(stage: Stage) -> None:
+    old = await stage.app("report", "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT 1")
+    us = await stage.waiter("us", "CREATE INDEX CONCURRENTLY ON t (v)")
+    look = await stage.until(lambda look: any(row.waits_for_pid for row in look.progress))
+    assert [(row.pid, row.waits_for_pid) for row in look.progress] == [(us.pid, old.pid)]
+    tree = await drawn(stage, us)
+    assert outline(tree.roots) == [old.pid, [us.pid]]
+    assert (tree.our_wants or "").startswith("the end of virtual transaction ")
+    assert tree.roots[0].holds[0].startswith("virtual transaction ")
+    assert tree.sentence.startswith(f"idle in transaction {old.pid} (report, ")
+    assert " must end first; our CREATE waits " in tree.sentence
+    others = await peers(stage)
+    # Right here, but for why: nothing says that it is an old snapshot, of which table it has none.
+    assert others.wiki == {us.pid: {old.pid}}
+    assert others.blocking == {(old.pid, "ExclusiveLock", "virtualxid", None)}
 
 
 async def test_a_prepared_transaction_is_a_node_with_its_name(stage: Stage) -> None:
@@ -164,68 +230,84 @@ async def test_a_prepared_transaction_is_a_node_with_its_name(stage: Stage) -> N
         assert root.holds == ("ACCESS EXCLUSIVE on t",)
         assert only_child(root).ours
         assert tree.sentence.startswith("prepared transaction left by [red]· holds t; our ALTER waits")
+        # Wrong: we wait, and for nobody.
+        others = await peers(stage)
+        assert others.wiki == {}
+        assert others.blocking == set()
+        assert {pid for pid, *_ in others.waiting} == {us.pid}
     finally:
         await stage.app("setup", "ROLLBACK PREPARED 'left by [red]\x1b'")
 
 
-async def test_concurrently_behind_an_old_snapshot(stage: Stage) -> None:
-    old = await stage.app("report", "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT 1")
-    us = await stage.waiter("us", "CREATE INDEX CONCURRENTLY ON t (v)")
-    tree = await drawn(stage, us)
-    assert outline(tree.roots) == [old.pid, [us.pid]]
-    assert (tree.our_wants or "").startswith("the end of virtual transaction ")
-    assert tree.roots[0].holds[0].startswith("virtual transaction ")
-    assert "our CREATE waits" in tree.sentence
-
-
-async def test_an_object_that_is_no_relation(stage: Stage) -> None:
-    us = await stage.app("us", "CREATE SCHEMA private", "BEGIN", "DROP SCHEMA private")
-    waiter = await stage.waiter("web", "CREATE TABLE private.x (id int)")
-    node = only_child((await drawn(stage, us)).roots[0])
-    assert (node.pid, node.wants) == (waiter.pid, "ACCESS SHARE on schema private")
+PARALLEL = (
+    "SET parallel_setup_cost = 0",
+    "SET parallel_tuple_cost = 0",
+    "SET min_parallel_table_scan_size = 0",
+    "SET max_parallel_workers_per_gather = 2",
+)
 
 
 async def test_a_parallel_query_is_one_session(stage: Stage) -> None:
-    await stage.app("setup", "CREATE TABLE big AS SELECT generate_series(1, 200000) AS id", "ANALYZE big")
-    reader = await stage.app(
-        "report", "SET parallel_setup_cost = 0", "SET parallel_tuple_cost = 0", "SET min_parallel_table_scan_size = 0"
-    )
-    reader.send("SELECT count(*) FROM big WHERE id < 0 OR (id % 20000 = 0 AND pg_sleep(1) IS NULL)")
-    look = await stage.until(lambda look: any(s.leader_pid == reader.pid for s in look.sessions))
-    assert any(s.backend_type == "parallel worker" for s in look.sessions)
+    await stage.app("setup", "CREATE TABLE big AS SELECT generate_series(1, 20000) AS id", "ANALYZE big")
+    reader = await stage.app("report", *PARALLEL)
+    reader.send("SELECT count(*) FROM big WHERE pg_sleep(60) IS NULL")
+    look = await stage.until(lambda look: sum(s.leader_pid == reader.pid for s in look.sessions) == 2)
     us = await stage.waiter("us", "BEGIN", "LOCK TABLE big")
     tree = await drawn(stage, us)
     assert outline(tree.roots) == [reader.pid, [us.pid]]
+    workers = {session.pid for session in look.sessions if session.leader_pid == reader.pid}
+    # Wrong: of its workers the client that is to be asked knows nothing.
+    others = await peers(stage)
+    assert others.wiki == {us.pid: {reader.pid, *workers}}
+    assert others.blockers == {reader.pid, *workers}
 
 
-async def test_locks_in_two_databases_do_not_mix(server: EmbeddedServer, stage: Stage) -> None:
-    dsn = server.create_database("elsewhere2")
-    try:
-        await stage.app("web", "CREATE TABLE far (id int)", "BEGIN", "LOCK TABLE far", dsn=dsn)
-        await stage.waiter("web", "SELECT * FROM far", dsn=dsn)
-        us = await stage.app("us", "BEGIN", "LOCK TABLE t")
-        here = await stage.waiter("web", "SELECT * FROM t")
-        tree = await drawn(stage, us)
-        assert outline(tree.roots) == [us.pid, [here.pid]]
-        assert tree.queued == 1
-        assert "; 1 session waits for locks elsewhere, 0." in tree.sentence
-    finally:
-        await stage.leave()
-        server.drop_database("elsewhere2")
-
-
-async def test_a_deadlock_is_drawn_once(stage: Stage) -> None:
-    patient = "SET deadlock_timeout = '1min'"
-    us = await stage.app("us", patient, "BEGIN", "UPDATE t SET v = 1 WHERE id = 1")
-    other = await stage.app("web", patient, "BEGIN", "UPDATE t SET v = 1 WHERE id = 2")
-    await stage.leave_waiting(us, "UPDATE t SET v = 1 WHERE id = 2")
-    await stage.leave_waiting(other, "UPDATE t SET v = 1 WHERE id = 1")
+async def test_parallel_workers_that_wait_are_their_leader(stage: Stage) -> None:
+    await stage.app(
+        "setup",
+        "CREATE TABLE big AS SELECT generate_series(1, 20000) AS id",
+        "ANALYZE big",
+        # What is looked up inside shows in no plan: only the workers lock t.
+        "CREATE FUNCTION seen(int) RETURNS bool LANGUAGE plpgsql PARALLEL SAFE AS "
+        "'BEGIN RETURN EXISTS (SELECT FROM t WHERE id = $1); END'",
+    )
+    us = await stage.app("us", "BEGIN", "LOCK TABLE t")
+    reader = await stage.app("report", *PARALLEL, "SET parallel_leader_participation = off")
+    reader.send("SELECT count(*) FROM big WHERE seen(id)")
+    look = await stage.until(lambda look: len(look.blocking) == 2 and waits(look, reader.pid))
+    assert reader.pid not in look.blocking
     tree = await drawn(stage, us)
-    (root,) = tree.roots
-    again = only_child(only_child(root))
-    assert {root.pid, only_child(root).pid} == {us.pid, other.pid}
-    assert (again.pid, again.cycle, again.children) == (root.pid, True, ())
-    assert tree.sentence.startswith("deadlock: we and UPDATE of ")
+    assert outline(tree.roots) == [us.pid, [reader.pid]]
+    assert only_child(tree.roots[0]).wants == "ACCESS SHARE on t"
+    assert tree.queued == 1
+    # Wrong: two sessions wait that nobody has opened; the one that somebody has does not.
+    assert (await peers(stage)).wiki.keys() == look.blocking.keys()
+
+
+async def test_locks_in_two_databases_do_not_mix(any_server: EmbeddedServer) -> None:
+    far = any_server.create_database("lock_far")
+    with psycopg.connect(far, autocommit=True) as made:
+        made.execute("CREATE TABLE t (id int)")
+    # A copy: the same oid is another table there.
+    near = any_server.create_database("lock_near", "lock_far")
+    try:
+        async with Stage(near) as stage:
+            holder = await stage.app("web", "ALTER TABLE t RENAME TO far", "BEGIN", "LOCK TABLE far", dsn=far)
+            await stage.waiter("web", "SELECT * FROM far", dsn=far)
+            us = await stage.app("us", "BEGIN", "LOCK TABLE t")
+            here = await stage.waiter("web", "SELECT * FROM t")
+            tree = await drawn(stage, us)
+            assert outline(tree.roots) == [us.pid, [here.pid]]
+            assert tree.queued == 1
+            assert "; 1 session waits for locks elsewhere, " in tree.sentence
+            far_root = next(root for root in (await drawn(stage)).roots if root.pid == holder.pid)
+            assert far_root.holds[0].startswith("ACCESS EXCLUSIVE on oid ")
+            assert far_root.holds[0].endswith(" in lock_far")
+            # Wrong: the other database's table has the name of one of ours.
+            assert (holder.pid, "AccessExclusiveLock", "relation", "t") in (await peers(stage)).blocking
+    finally:
+        any_server.drop_database("lock_near")
+        any_server.drop_database("lock_far")
 
 
 async def test_attaching_a_partition(stage: Stage) -> None:
@@ -235,55 +317,29 @@ async def test_attaching_a_partition(stage: Stage) -> None:
     )  # fmt: skip
     reader = await stage.app("report", "BEGIN", "SELECT * FROM d")
     us = await stage.waiter("us", "ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (1) TO (2)")
+    behind = await stage.waiter("web", "SELECT * FROM d")
+    maker = await stage.waiter("dba", "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (2) TO (3)")
+    tree = await drawn(stage, us)
+    assert outline(tree.roots) == [reader.pid, [us.pid, [behind.pid, maker.pid]]]
+    assert tree.our_wants == "ACCESS EXCLUSIVE on d"
+    assert only_child(tree.roots[0]).holds == ("SHARE UPDATE EXCLUSIVE on p",)
+    assert [child.soft for child in only_child(tree.roots[0]).children] == [True, False]
+    # Wrong: the reader behind us is no blocker of ours, nor is the reader before us one of his.
+    others = await peers(stage)
+    assert others.wiki[us.pid] == {reader.pid, behind.pid}
+    assert others.wiki[behind.pid] == {reader.pid, us.pid}
+
+
+async def test_a_virtual_transaction_that_two_wait_for(stage: Stage) -> None:
+    await stage.app("setup", "CREATE INDEX i ON t (v)", "CREATE TABLE u (v int)", "CREATE INDEX j ON u (v)")
+    reader = await stage.app("report", "BEGIN", "SELECT v FROM t", "SELECT v FROM u")
+    us = await stage.waiter("us", "DROP INDEX CONCURRENTLY i")
+    other = await stage.waiter("dba", "REINDEX INDEX CONCURRENTLY j")
     tree = await drawn(stage, us)
     assert outline(tree.roots) == [reader.pid, [us.pid]]
-    assert tree.our_wants == "ACCESS EXCLUSIVE on d"
-
-
-async def test_a_session_that_went_is_a_node_all_the_same(stage: Stage) -> None:
-    holder = await stage.app("web", "BEGIN", "LOCK TABLE t")
-    us = await stage.waiter("us", "SELECT * FROM t")
-    look = await stage.monitor.look([us.pid])
-    without = tuple(session for session in look.sessions if session.pid != holder.pid)
-    tree = build_tree(without, look.locks, look.blocking, us.pid)
-    assert (tree.roots[0].pid, tree.roots[0].session, tree.roots[0].title) == (holder.pid, None, "gone")
-    assert tree.sentence.startswith(f"session {holder.pid} (gone) holds t; our SELECT waits")
-
-
-async def test_nobody_waits(stage: Stage) -> None:
-    us = await stage.app("us", "BEGIN", "SELECT * FROM t")
-    tree = await drawn(stage, us)
-    assert (tree.roots, tree.queued, tree.oldest) == ((), 0, None)
-    assert tree.sentence == "nobody waits for a lock"
-
-
-async def test_waits_that_are_not_ours(stage: Stage) -> None:
-    us = await stage.app("us", "SELECT 1")
-    await stage.app("web", "BEGIN", "LOCK TABLE t")
-    await stage.waiter("web", "SELECT * FROM t")
-    tree = await drawn(stage, us)
-    assert tree.roots == ()
-    assert tree.sentence.startswith("1 session waits for locks, not for us, 0.")
-
-
-async def test_our_operator_does_not_count(stage: Stage) -> None:
-    us = await stage.app("us", "BEGIN", "LOCK TABLE t")
-    operator = await stage.waiter("lockstep operator", "SELECT * FROM t")
-    look = await stage.monitor.look([us.pid])
-    tree = build_tree(look.sessions, look.locks, look.blocking, us.pid, own={operator.pid})
-    assert (tree.roots, tree.queued) == ((), 0)
-
-
-async def test_a_wait_that_is_older_than_our_lock_counts_from_our_lock(stage: Stage) -> None:
-    await stage.app("setup", "CREATE TABLE u (id int)")
-    middle = await stage.app("web", "BEGIN", "LOCK TABLE u")
-    last = await stage.waiter("web", "SELECT * FROM u")
-    us = await stage.app("us", "BEGIN", "LOCK TABLE t")
-    await stage.leave_waiting(middle, "SELECT * FROM t")
-    tree = await drawn(stage, us)
-    assert outline(tree.roots) == [us.pid, [middle.pid, [last.pid]]]
-    node = only_child(only_child(tree.roots[0]))
-    assert tree.queued == 2
-    assert tree.oldest is not None
-    assert node.wait_seconds is not None
-    assert tree.oldest < node.wait_seconds
+    assert (tree.our_wants or "").startswith("the end of virtual transaction ")
+    whole = await drawn(stage)
+    assert outline(whole.roots) == [reader.pid, [us.pid, other.pid]]
+    assert " must end first; 2 sessions wait behind it, the oldest " in whole.sentence
+    # Wrong: neither keeps the other waiting.
+    assert (await peers(stage)).wiki == {us.pid: {reader.pid, other.pid}, other.pid: {reader.pid, us.pid}}

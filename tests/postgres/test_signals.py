@@ -12,7 +12,9 @@ from runbooks import Live, execute, one, opened, session, until_true, write
 
 from tui.engine import events as e
 from tui.engine.connections import RUNNER
+from tui.engine.journal import read as read_journal
 from tui.engine.operator import SessionGone, SignalPreview
+from tui.engine.release import Release
 from tui.postgres.embedded import EmbeddedServer
 
 SAFETY = '[safety]\nlock_timeout = "20s"\nmax_blocked_for = "30s"'
@@ -40,10 +42,10 @@ async def blocked(
             await going
 
 
-async def test_a_preview_says_what_it_would_free(tmp_path: Path, database_each: str) -> None:
-    async with blocked(tmp_path, database_each) as (live, pid, _), session(database_each, name="web") as web:
+async def test_a_preview_says_what_it_would_free(tmp_path: Path, any_database: str) -> None:
+    async with blocked(tmp_path, any_database) as (live, pid, _), session(any_database, name="web") as web:
         reading = asyncio.create_task(web.execute("SELECT * FROM t"))
-        await until_true(database_each, WAITS.format(2))
+        await until_true(any_database, WAITS.format(2))
         seen = await live.run.preview_signal(pid)
         assert seen.session.pid == pid
         assert (seen.session.application_name, seen.session.user) == ("billing_report", "postgres")
@@ -51,12 +53,14 @@ async def test_a_preview_says_what_it_would_free(tmp_path: Path, database_each: 
         assert seen.session.query == "SELECT * FROM t, other.u"
         assert seen.session.transaction_seconds is not None
         assert set(seen.holds) == {"ACCESS SHARE on t", "ACCESS SHARE on other.u"}
-        assert seen.frees == (web.info.backend_pid,)
-        assert seen.frees_us
-        assert not seen.has_written
+        assert [waiter.pid for waiter in seen.release.at_once] == [seen.ours]
+        assert [(waiter.pid, waiter.name) for waiter in seen.release.later] == [(web.info.backend_pid, "web")]
+        assert (seen.release.still, seen.release.others) == ((), ())
+        assert seen.has_written is False
+        assert not seen.cancellable
         assert seen.allowed is None
         behind = await live.run.preview_signal(web.info.backend_pid)
-        assert (behind.frees, behind.frees_us, behind.holds) == ((), False, ())
+        assert (behind.release, behind.holds, behind.cancellable) == (Release(), (), True)
         await live.run.signal(seen, "terminate")
         await reading
 
@@ -68,8 +72,8 @@ async def test_what_it_has_written_would_be_lost(tmp_path: Path, database: str) 
         assert "ROW EXCLUSIVE on other.u" in seen.holds
 
 
-async def test_terminated_it_goes_and_the_step_goes_through(tmp_path: Path, database_each: str) -> None:
-    async with blocked(tmp_path, database_each) as (live, pid, going):
+async def test_terminated_it_goes_and_the_step_goes_through(tmp_path: Path, any_database: str) -> None:
+    async with blocked(tmp_path, any_database) as (live, pid, going):
         await live.run.signal(await live.run.preview_signal(pid), "terminate")
         signalled = live.last(e.SessionSignalled)
         assert (signalled.sent, signalled.gone, signalled.pid, signalled.action) == (True, True, pid, "terminate")
@@ -77,6 +81,10 @@ async def test_terminated_it_goes_and_the_step_goes_through(tmp_path: Path, data
         assert signalled.session == "billing_report as postgres from local"
         assert signalled.message == f"session {pid} is gone"
         assert live.state.signals == (signalled,)
+        assert live.run.journal_path is not None
+        assert [event for event in read_journal(live.run.journal_path) if event.kind == "session_signalled"] == [
+            signalled
+        ]
         assert await going == 0
         with pytest.raises(SessionGone):
             await live.run.preview_signal(pid)
@@ -86,7 +94,7 @@ async def test_another_session_with_that_number_is_not_hit(tmp_path: Path, datab
     async with blocked(tmp_path, database) as (live, pid, _):
         seen = await live.run.preview_signal(pid)
         for action in ("cancel", "terminate"):
-            await live.run.signal(replace(seen, backend_start="2020-01-01 00:00:00+00"), action)
+            await live.run.signal(replace(seen, backend_start=f"{float(seen.backend_start) - 1:.6f}"), action)
             signalled = live.last(e.SessionSignalled)
             assert (signalled.sent, signalled.gone) == (False, True)
             assert "nothing was sent" in signalled.message
@@ -101,11 +109,11 @@ async def test_terminating_twice_hits_nobody(tmp_path: Path, database: str) -> N
         assert [(s.sent, s.gone) for s in live.all(e.SessionSignalled)] == [(True, True), (False, True)]
 
 
-async def test_a_cancelled_query_ends_and_its_session_stays(tmp_path: Path, database_each: str) -> None:
-    async with opened(write(tmp_path, {"1": "SELECT 1"}), database_each) as live, session(database_each) as other:
+async def test_a_cancelled_query_ends_and_its_session_stays(tmp_path: Path, any_database: str) -> None:
+    async with opened(write(tmp_path, {"1": "SELECT 1"}), any_database) as live, session(any_database) as other:
         sleeping = asyncio.create_task(other.execute("SELECT pg_sleep(60)"))
         pid = other.info.backend_pid
-        await until_true(database_each, f"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {pid}")
+        await until_true(any_database, f"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {pid}")
         await live.run.signal(await live.run.preview_signal(pid), "cancel")
         with pytest.raises(psycopg.errors.QueryCanceled):
             await sleeping

@@ -13,11 +13,12 @@ from tui.app import LockstepApp
 from tui.engine import events as e
 from tui.engine.operator import SignalPreview
 from tui.engine.proof import Loss, WayBack
+from tui.engine.release import Release, Waiter
 from tui.engine.rollback import RollbackPlan, RollbackScript
 from tui.engine.run import Run
 from tui.engine.sample import LockNode, LockTree, Sample, Source
 from tui.engine.state import RunState, fold
-from tui.postgres.rows import MONITOR, Counters, PgError, Progress, Session
+from tui.postgres.rows import MONITOR, Counters, Horizon, PgError, Progress, Replica, Session, Slot
 from tui.runbook.model import Requires, Runbook, Safety, Script, Step
 from tui.runbook.statements import Statement
 from tui.screens.held import HeldKey
@@ -549,15 +550,18 @@ def sample(tree: LockTree = QUIET, **changes: Any) -> Sample:
         locks=(),
         our_locks=(),
         progress=(),
-        replicas=(),
-        counters=Counters(3 * 10**9, 81000, 34, 200, False),
+        replicas=(Replica("r1", "10.0.0.7", "streaming", "async", 0.4, 180_000, 0.1),),
+        counters=Counters(3 * 10**9, 81000, 34, 200, False, 120, 48 * 10**6, 197),
         blocked_sessions=tree.queued,
         oldest_wait=tree.oldest,
         wal_rate=3.1e6,
         transaction_rate=212.0,
-        replica_lag=None,
+        replica_lag=0.4,
         tree=tree,
-        missing=(Source("replication", "no replica", START),),
+        temp_rate=0.0,
+        slots=(Slot("r1", "physical", True, "reserved", 16 * 10**6, None),),
+        horizon=Horizon("session", "billing_report", 4242, 1204, 842.0),
+        made_in=0.001,
     )
     return replace(base, **changes)
 
@@ -565,10 +569,13 @@ def sample(tree: LockTree = QUIET, **changes: Any) -> Sample:
 def samples(tree: LockTree = QUIET) -> list[Sample]:
     """Half a minute of looks; the last one is the moment itself."""
     rising = [0, 0, 0, 1, 2, 4, 7, 11, 14]
+    queued = [rising[max(0, n - 21)] if tree.queued else 0 for n in range(30)]
     past = [
         sample(
-            QUIET,
-            blocked_sessions=rising[max(0, n - 21)] if tree.queued else 0,
+            replace(QUIET, queued=queued[n], oldest=queued[n] * 0.12),
+            at=NIGHT - timedelta(seconds=30 - n),
+            blocked_sessions=queued[n],
+            oldest_wait=queued[n] * 0.12,
             wal_rate=(n % 7) * 4.4e5 + 2e5,
             transaction_rate=260.0 - 6 * n,
         )
@@ -587,11 +594,16 @@ def preview(pid: int = 4242) -> SignalPreview:
         session(
             pid, "billing_report", "SELECT * FROM client_profiles ORDER BY created_at", "idle in transaction", 849.0
         ),
-        "2026-11-21 01:06:00+00",
+        "1763687160.000000",
+        "1763689452.000000",
         ("ACCESS SHARE on client_profiles", "ACCESS SHARE on requests"),
-        tuple(range(5204, 5204 + 17)),
-        True,
+        Release(
+            (Waiter(5131, "lockstep runner", 2.4, frozenset({pid})),),
+            tuple(Waiter(5204 + 3 * n, QUEUE[n % 3][0], max(0.2, 2.1 - 0.1 * n), frozenset({5131})) for n in range(17)),
+        ),
+        5131,
         False,
+        None,
         None,
     )
 
@@ -654,6 +666,9 @@ class RecordingRun:
         finally:
             self.counting -= 1
         return self.lost
+
+    def look_at(self, pid: int | None) -> None:
+        self.calls.append(("look_at", pid))
 
     async def preview_signal(self, pid: int) -> SignalPreview:
         self.calls.append(("preview_signal", pid))

@@ -45,6 +45,7 @@ from tui.engine.sample import Sample
 from tui.screens.dialog import Dialog
 from tui.screens.held import HeldKey
 from tui.screens.help import HelpScreen
+from tui.screens.session import SessionScreen
 from tui.widgets.frame import KeyBar
 from tui.widgets.lines import Lines
 from tui.widgets.locks import LockPane
@@ -151,7 +152,7 @@ async def test_who_watches_can_look_at_everything() -> None:
         assert "session 4100 of postgres from 10.0.0.5" in app.console_screen.query_one("#step", Lines).text
         await pilot.press("tab", "tab", "down", "enter")
         await pilot.pause()
-        assert isinstance(app.screen, Dialog)
+        assert isinstance(app.screen, SessionScreen)
         assert not app._notifications
 
 
@@ -278,7 +279,7 @@ async def test_data_goes_on_behind_a_dialog() -> None:
         await pilot.pause()
         assert "3 sessions wait behind us" in app.console_screen.query_one(LockPane).text
         strips = app.console_screen.query_one("#gauges", Lines).text
-        assert " 3 " in strips
+        assert " 3/20 " in strips
 
 
 async def test_cursor_stays_on_its_session() -> None:
@@ -312,7 +313,9 @@ async def test_queue_folds_and_unfolds() -> None:
         pane = app.console_screen.query_one(LockPane)
         assert pane.nodes < 20
         pane.focus()
-        await pilot.press("end", "right")
+        # Three kinds of waiters, a row for the many of each.
+        for _ in range(3):
+            await pilot.press("end", "right")
         await pilot.pause()
         assert pane.nodes == 302
         await pilot.press("left")
@@ -327,9 +330,10 @@ async def test_enter_in_the_tree_shows_the_session() -> None:
         app.console_screen.query_one(LockPane).focus()
         await pilot.press("down", "enter")
         await pilot.pause()
-        assert isinstance(app.screen, Dialog)
+        assert isinstance(app.screen, SessionScreen)
         await pilot.press("escape")
-        assert run.calls == [("open",)]
+        await pilot.pause()
+        assert run.calls == [("open",), ("look_at", 4242), ("look_at", None)]
 
 
 async def test_help_and_palette() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from rehearsed import (
     waits,
 )
 from scenes import (
+    BUILDING,
     NIGHT,
     QUIET,
     SQL_006,
@@ -64,6 +65,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tui.engine import events as e
+from tui.engine.progress import Pace, paces
 from tui.engine.sample import Sample
 
 SMALL, HOME, LARGE = (80, 24), (120, 40), (200, 60)
@@ -85,9 +87,11 @@ def queue() -> list[Sample]:
 
 
 def indexing() -> list[Sample]:
-    from scenes import BUILDING
-
-    return [*samples(), sample(QUIET, progress=(BUILDING,))]
+    """Our index is built, and seen for long enough to know how fast."""
+    known: dict[int, Pace] = {}
+    for at, done in ((-4, 12000), (-2, 12200), (0, 12400)):
+        known = paces(known, NIGHT + timedelta(seconds=at), [replace(BUILDING, done=done)])
+    return [*samples(), sample(QUIET, progress=(BUILDING,), paces=known)]
 
 
 def theirs() -> list[Sample]:
@@ -152,7 +156,7 @@ MOMENTS = {
     "checklist_home": Moment(checklist),
     "checklist_small": Moment(checklist, size=SMALL),
     "window_open_home": Moment(window_open),
-    "running_home": Moment(lambda: in_006(1), indexing),
+    **at_both("running", Moment(lambda: in_006(1), indexing)),
     "waiting_home": Moment(in_006, queue),
     "waiting_small": Moment(in_006, queue, SMALL),
     "waiting_large": Moment(in_006, queue, LARGE),
@@ -176,7 +180,6 @@ MOMENTS = {
     "quit_home": Moment(in_006, queue, keys=("q",)),
     "help_home": Moment(in_006, queue, keys=("question_mark",)),
     "help_small": Moment(in_006, queue, SMALL, ("question_mark",)),
-    "session_home": Moment(in_006, queue, keys=("tab", "tab", "down", "d")),
 }
 
 

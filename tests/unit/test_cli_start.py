@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import click
 import pytest
@@ -47,6 +48,8 @@ class TestUsage:
             (["demo", "--scale", "0"], "'--scale'"),
             (["run", "iso-agents-to-users", "--to", "099"], "there is no step 099; there are 004, 005, 006, 007"),
             (["run", "iso-agents-to-users", "--tick", "tea"], "there is no checklist item tea"),
+            (["watch", "--filter", "user:x"], "no user: there are db: role: app: pid: state:"),
+            (["watch", "iso-agents-to-users"], "unexpected extra argument"),
         ],
     )
     def test_wrong_usage(self, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +58,7 @@ class TestUsage:
         assert told in captured.err
         assert captured.out == ""
 
-    @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "check"])
+    @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("check", "watch")])
     def test_a_runbook_that_is_not_there(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
         more = {"settle": ["004", "applied", "--reason", "seen"]}
         assert run([command, "iso-agent-to-users", *more.get(command, [])]) == 2
@@ -80,6 +83,24 @@ class TestUsage:
         assert run(["demo", "--list"]) == 0
         listed = capsys.readouterr().out.split()
         assert listed == sorted(path.name for path in shipped_runbooks().iterdir() if (path / "fixture").is_dir())
+
+
+class TestLazy:
+    """A start is as fast as what it imports: who asks for the version waits for no screen and no driver."""
+
+    SLOW: ClassVar[set[str]] = {"textual", "psycopg", "pydantic", "sqlparse", "asyncio"}
+
+    @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["watch", "--help"]])
+    def test_imports_only_what_it_needs(self, arguments: list[str]) -> None:
+        script = (
+            "import sys; from tui.cli import run; code = run(sys.argv[1:]); print(code, *sys.modules, file=sys.stderr)"
+        )
+        command = [sys.executable, "-c", script, *arguments]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, stdin=subprocess.DEVNULL)
+        code, *imported = done.stderr.split()
+        assert code == "0"
+        assert "tui.cli" in imported
+        assert self.SLOW & set(imported) == set()
 
 
 class TestReadme:

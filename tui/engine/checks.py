@@ -11,7 +11,7 @@ from tui.postgres.session import PgSession
 from tui.runbook.model import ChecklistItem, Safety
 
 from . import events as e
-from .verify import ask, describe, judge
+from .verify import ask, describe, judge, told, without_literals
 
 _SHOWN_OUTPUT = 8_000
 _LAST_WORDS = 1.0
@@ -22,8 +22,9 @@ async def probe(session: PgSession, item: ChecklistItem, safety: Safety) -> e.It
     assert item.sql is not None
     assert item.expect is not None
     answer = await ask(session, item.sql, safety)
-    verdict = judge(item.expect, answer)
-    lines = ["  ".join("null" if v is None else safe(v) for v in row) for row in answer.table.rows[:20]]
+    verdict = told(item.sql, judge(item.expect, answer))
+    rows = without_literals(item.sql, answer.table.rows[:20])
+    lines = ["  ".join("null" if v is None else safe(v) for v in row) for row in rows]
     return e.ItemProbed(
         e.now(),
         item.id,

@@ -16,6 +16,7 @@ from .pooler import pooled
 RUNNER = "lockstep runner"
 OPERATOR = "lockstep operator"
 BESIDE = "lockstep beside"
+ONLOOKER = "lockstep onlooker"
 
 LOCK_SPACE = 0x10C57E9
 """The first of the two keys of our advisory locks, Lockstep's alone."""
@@ -34,6 +35,12 @@ _KEPT = {
     "tcp_keepalives_interval": "3",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "15000",
+}
+_LOOKING = {
+    "default_transaction_read_only": "on",
+    # It asks every second; behind somebody's lock it does not stand in a queue.
+    "lock_timeout": "500",
+    "statement_timeout": "5000",
 }
 _LONGEST_NAME = 63
 # From version 16 on the server writes each byte outside ASCII as \xc3, before that as ?.
@@ -59,9 +66,13 @@ class WrongTarget(Exception):
 
 
 class Connections:
-    """Both are there from ``open`` to ``close``; a lost one is replaced, always by one to the same database."""
+    """Both are there from ``open`` to ``close``; a lost one is replaced, always by one to the same database.
+
+    For who only looks both are one and the same, which the server lets write nothing.
+    """
 
     def __init__(self, dsn: Dsn, runner: PgSession, operator: PgSession, server: Server, name: str) -> None:
+        self._looks_only = operator is runner
         self.runner = runner
         self.operator = operator
         self.server = server
@@ -72,8 +83,10 @@ class Connections:
         self._renewing = asyncio.Lock()
 
     @classmethod
-    async def open(cls, dsn: Dsn, operator_name: str = "") -> "Connections":
+    async def open(cls, dsn: Dsn, operator_name: str = "", *, read_only: bool = False) -> "Connections":
         """Raises CannotConnect, and WrongTarget for a standby and for a pooler that we cannot work through."""
+        if read_only:
+            return await cls._open_to_look(dsn)
         async with AsyncExitStack() as opened:
             runner = await opened.enter_async_context(await PgSession.open(dsn, application_name=RUNNER))
             name = application_name(operator_name)
@@ -84,16 +97,26 @@ class Connections:
                     raise WrongTarget(why)
                 server = await runner.server()
                 for session in (runner, operator):
-                    if await _same_but_standby(session, server):
-                        raise WrongTarget(
-                            f"{server.host}:{server.port} is a standby in recovery: connect to the primary "
-                            "(with several hosts: add target_session_attrs=read-write)"
-                        )
+                    await _no_standby(session, server)
                     await session.keep(_KEPT)
             except ConnectionLost as lost:
                 raise CannotConnect(str(lost)) from None
             opened.pop_all()
             return cls(dsn, runner, operator, server, name)
+
+    @classmethod
+    async def _open_to_look(cls, dsn: Dsn) -> "Connections":
+        async with AsyncExitStack() as opened:
+            session = await opened.enter_async_context(
+                await PgSession.open(dsn, application_name=ONLOOKER, options=_LOOKING)
+            )
+            try:
+                server = await session.server()
+                await _no_standby(session, server)
+            except ConnectionLost as lost:
+                raise CannotConnect(str(lost)) from None
+            opened.pop_all()
+            return cls(dsn, session, session, server, ONLOOKER)
 
     @property
     def pids(self) -> frozenset[int]:
@@ -168,6 +191,8 @@ class Connections:
         try:
             return await self.operator.ask(load(name), keys)
         except ConnectionLost:
+            if self._looks_only:
+                raise
             await self._renew_operator(None, None)
             return await self.operator.ask(load(name), keys)
 
@@ -190,7 +215,9 @@ class Connections:
         after that time, and WrongTarget when another database answers.
         """
         await self.runner.close()
-        self.runner = await self._connect(RUNNER, target, waiting, _RECONNECT_FOR)
+        self.runner = await self._connect(ONLOOKER if self._looks_only else RUNNER, target, waiting, _RECONNECT_FOR)
+        if self._looks_only:
+            self.operator = self.runner
         return self.runner
 
     async def _connect(self, name: str, target: Target | None, waiting: Waiting | None, patience: float) -> PgSession:
@@ -210,13 +237,17 @@ class Connections:
 
     async def _connect_once(self, name: str, expected: Target | Server) -> PgSession:
         async with AsyncExitStack() as opened:
-            session = await opened.enter_async_context(await PgSession.open(self._dsn, application_name=name))
+            options = _LOOKING if self._looks_only else None
+            session = await opened.enter_async_context(
+                await PgSession.open(self._dsn, application_name=name, options=options)
+            )
             try:
                 await session.ask_pid()
                 if standby := await _same_but_standby(session, expected):
                     why = f"{standby} is a standby in recovery: waiting for the primary"
                     raise CannotConnect(why)
-                await session.keep(_KEPT)
+                if not self._looks_only:
+                    await session.keep(_KEPT)
             except (ConnectionLost, StatementFailed) as lost:
                 # It went away again while we looked at it.
                 raise CannotConnect(str(lost)) from None
@@ -280,6 +311,14 @@ def _told(runbook: str, holder: Holder | None) -> str:
         f"{holder.operator or 'another console'} has {runbook} in hand: session {holder.pid} of {holder.user} "
         f"from {holder.client}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC"
     )
+
+
+async def _no_standby(session: PgSession, server: Server) -> None:
+    if await _same_but_standby(session, server):
+        raise WrongTarget(
+            f"{server.host}:{server.port} is a standby in recovery: connect to the primary "
+            "(with several hosts: add target_session_attrs=read-write)"
+        )
 
 
 async def _same_but_standby(session: PgSession, expected: Target | Server) -> str:

@@ -96,10 +96,19 @@ def scale(state: RunState, after: str) -> float | None:
     Of the table that grew most; those that are only locked cost no time. None where it is not known: there were no rows
     in rehearsal, and here there are, or nobody has counted them here.
     """
-    if state.proof is None or _unmeasured(state, after) is not None:
+    return _scale(state, _tables(state, _worked_up_to(state, after)))
+
+
+def scale_of(state: RunState, measure: Measure) -> float | None:
+    """The same of the tables that one statement works on."""
+    return _scale(state, _tables(state, _worked_on(measure)))
+
+
+def _scale(state: RunState, tables: list[tuple[TableSize, TableSize]]) -> float | None:
+    if state.proof is None or any(here.rows is None for here, _ in tables):
         return None
     ratios = [1.0]
-    for here, there in _tables(state, after):
+    for here, there in tables:
         if not here.rows:
             continue
         if state.proof.rehearsal.place == "like" or not there.rows:
@@ -110,18 +119,24 @@ def scale(state: RunState, after: str) -> float | None:
 
 def _unmeasured(state: RunState, after: str) -> str | None:
     """A table of which rehearsal knew the size and this server, without statistics, does not."""
-    return next((here.table for here, _ in _tables(state, after) if here.rows is None), None)
+    tables = _tables(state, _worked_up_to(state, after))
+    return next((here.table for here, _ in tables if here.rows is None), None)
 
 
-def _tables(state: RunState, after: str) -> list[tuple[TableSize, TableSize]]:
-    """Those that the steps up to this one work on, as they are here and as they were in rehearsal."""
-    if state.proof is None or state.forecast is None:
-        return []
+def _worked_up_to(state: RunState, after: str) -> set[str]:
+    """What the steps up to this one work on."""
     worked: set[str] = set()
-    for proof in state.proof.rehearsal.steps:
+    for proof in state.proof.rehearsal.steps if state.proof is not None else ():
         worked |= {name for measure in proof.statements for name in _worked_on(measure)}
         if proof.step == after:
             break
+    return worked
+
+
+def _tables(state: RunState, worked: set[str]) -> list[tuple[TableSize, TableSize]]:
+    """These, as they are here and as they were in rehearsal."""
+    if state.proof is None or state.forecast is None:
+        return []
     there = {table.table: table for table in state.proof.rehearsal.tables if table.rows is not None}
     here = {table.table: table for table in state.forecast.tables}
     # Of a table that was renamed only the name counts that it has had in both places.

@@ -19,6 +19,7 @@ from .facts import PlannedVerification as PlannedVerification
 from .facts import Position as Position
 from .facts import Remains as Remains
 from .facts import Target as Target
+from .kept import kept
 from .proof_events import DeadlineCrossed as DeadlineCrossed
 from .proof_events import FingerprintCompared as FingerprintCompared
 from .proof_events import FingerprintTaken as FingerprintTaken
@@ -135,8 +136,8 @@ def _adapter() -> "TypeAdapter[Any]":
 
 
 def to_json(event: Event) -> bytes:
-    """The event as one line of JSON, without the line's end."""
-    return bytes(_adapter().dump_json(event))
+    """The event as the record keeps it, as one line of JSON without the line's end."""
+    return bytes(_adapter().dump_json(kept(event)))
 
 
 def from_json(line: bytes) -> Event:

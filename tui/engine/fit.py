@@ -5,6 +5,13 @@ from tui.postgres.session import PgSession, Server
 from tui.runbook.model import Runbook
 
 
+def too_old(server: Server) -> list[str]:
+    """Why this server is none that Lockstep can look at; empty when it is one."""
+    major, minor = divmod(server.version, 10000)
+    have = f"{server.host} has {major}.{minor}"
+    return [f"Lockstep works with PostgreSQL 14 and newer; {have}"] if major < 14 else []
+
+
 async def misfits(session: PgSession, server: Server, runbook: Runbook) -> list[str]:
     """Why the runbook cannot run here, each as one line; empty when it can. Raises StatementFailed, ConnectionLost."""
     found = []
@@ -12,9 +19,8 @@ async def misfits(session: PgSession, server: Server, runbook: Runbook) -> list[
     have = f"{server.host} has {major}.{server.version % 10000}"
     if needed.server is not None and major < needed.server:
         found.append(f"the runbook needs PostgreSQL {needed.server} or newer; {have}")
-    if major < 14:
-        found.append(f"Lockstep works with PostgreSQL 14 and newer; {have}")
-        return found
+    if old := too_old(server):
+        return [*found, *old]
     if await _true(session, "SELECT pg_is_in_recovery()"):
         found.append(f"{server.host} is a standby in recovery: connect to the primary")
     there = await session.query("SELECT name FROM pg_available_extensions")

@@ -62,6 +62,8 @@ def what(lock: Lock) -> str:
             return f"virtual transaction {lock.detail}"
         case "advisory":
             return f"advisory lock {lock.detail}"
+        case "spectoken":
+            return f"the row that transaction {lock.detail.partition('/')[0]} is inserting"
         case "object":
             return lock.relation
     return f"{lock.locktype} {lock.relation or lock.detail}".strip()

@@ -8,7 +8,7 @@ from tui.postgres.rows import Lock, Session
 
 from .lock_words import held, wanted
 from .sample import LockNode, LockTree
-from .sentence import sentence
+from .sentence import sentence, sentence_of_all
 from .wait_graph import Key, WaitGraph, order
 
 
@@ -37,12 +37,17 @@ def build_tree(
     waiting = our_pid in graph.blocked_by
     our_node = drawing.node(our_pid) if our_pid is not None and waiting else None
     if our_pid is None:
-        shown = set(graph.blocked_by).union(*graph.blocked_by.values())
+        shown = set(graph.blocked_by).union(*graph.nearest.values())
     else:
         shown = above | set(behind) | {our_pid} if above or behind else set()
+    roots, tops = drawing.roots(shown)
+    if our_pid is None:
+        said = sentence_of_all(graph, tops, drawing.title)
+    else:
+        said = sentence(graph, our_pid, queued, above | set(behind), drawing.title)
     return LockTree(
-        sentence=sentence(graph, our_pid, queued, above | set(behind), drawing.title),
-        roots=drawing.roots(shown),
+        sentence=said,
+        roots=roots,
         our_pid=our_pid,
         waiting_for_lock=waiting,
         our_wait_seconds=our_node.wait_seconds if our_node else None,
@@ -53,6 +58,7 @@ def build_tree(
         ),
         queued=len(queued),
         oldest=max(queued.values(), default=None),
+        graph=graph,
     )
 
 
@@ -102,9 +108,11 @@ class _Drawing:
             children=children,
             cycle=cycle,
             blocked_by=blocked_by,
+            virtualtransaction=key if isinstance(key, str) else "",
         )
 
-    def roots(self, shown: set[Key]) -> tuple[LockNode, ...]:
+    def roots(self, shown: set[Key]) -> tuple[tuple[LockNode, ...], list[Key]]:
+        """The nodes that stand at the top, those first that keep most others waiting, and who they are."""
         parent = self._parents(shown)
         below: dict[Key | None, list[Key]] = defaultdict(list)
         for key in shown:
@@ -123,7 +131,12 @@ class _Drawing:
             top_down.append(key)
             ahead.extend(below[key])
         nodes: dict[Key, LockNode] = {}
+        size: dict[Key, int] = {}
+        oldest: dict[Key, float] = {}
         for key in reversed(top_down):
+            size[key] = 1 + sum(size[child] for child in below[key])
+            waits = self._graph.wait(key)[0] if key in self._graph.blocked_by else None
+            oldest[key] = max([waits or 0.0, *(oldest[child] for child in below[key])])
             soft = key in parent and self._graph.soft(key, parent[key])
             children = [nodes[child] for child in sorted(below[key], key=rank)]
             children += [
@@ -131,7 +144,8 @@ class _Drawing:
                 for again in sorted(circles.get(key, ()), key=order)
             ]
             nodes[key] = self.node(key, soft=soft, children=tuple(children))
-        return tuple(nodes[key] for key in sorted(below[None], key=rank))
+        tops = sorted(below[None], key=lambda key: (key in leads_to_us, -size[key], -oldest[key], order(key)))
+        return tuple(nodes[key] for key in tops), tops
 
     def _parents(self, shown: set[Key]) -> dict[Key, Key]:
         """By each one that waits, the blocker that it is drawn under."""
@@ -142,7 +156,9 @@ class _Drawing:
         parent: dict[Key, Key] = {}
         tops: dict[Key, Key] = {}
         for key in sorted(shown, key=order):
-            nearer = rings.get(distance.get(key, 0) - 1, frozenset()) if key != self._our_pid else frozenset()
+            nearer: AbstractSet[Key] = frozenset()
+            if key != self._our_pid:
+                nearer = rings.get(distance.get(key, 0) - 1, nearer)
             best = next((b for b in self._candidates(key, shown, nearer) if _top(b, tops) != key), None)
             if best is not None:
                 parent[key] = tops[key] = best
@@ -151,8 +167,14 @@ class _Drawing:
     def _candidates(self, key: Key, shown: set[Key], nearer: AbstractSet[Key]) -> Iterator[Key]:
         """Whom to draw this one under, the best first: who is a wait nearer to us, who holds what it wants."""
         edges = self._graph.blocked_by.get(key, frozenset())
+        # A circle is drawn as a chain, whoever else keeps those in it waiting: it would not show among their waiters.
+        if mates := self._graph.circles.get(key, frozenset()) & edges & shown:
+            yield from sorted(mates, key=lambda mate: (mate != self._our_pid, order(mate)))
         if self._our_pid in edges and self._our_pid is not None:
             yield self._our_pid
+        if not nearer:
+            # It is enough for nearly all: who holds the lock is one or a few, who stands before it in the queue many.
+            yield from sorted(self._graph.holders(key) & shown, key=order)
         soft = self._graph.before_in_queue(key)
         hard = (edges & shown) - soft
         for some in (hard & nearer, soft & nearer, hard - nearer, (soft & shown) - nearer):
@@ -165,7 +187,7 @@ class _Drawing:
         """By each one, those above it in the drawing that wait for it: there the circle closes."""
         waiting = self._graph.blocked_by
         circles: dict[Key, list[Key]] = {}
-        for key in shown & self._graph.in_circles():
+        for key in shown & self._graph.circles.keys():
             above = (k for k in _line(key, parent)[1:] if parent.get(k) != key)
             circles[key] = [k for k in above if key in waiting.get(k, ())]
         return circles

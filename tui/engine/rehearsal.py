@@ -50,7 +50,7 @@ class Rehearsing:
         self._runbook = replace(runbook, steps=steps)
         self._place = place
         self._heard = heard
-        self._tried = Tried(runbook)
+        self._tried = Tried(runbook, others_data=place.kind == "clone")
         self._dsn = Dsn()
         self._run: Run | None = None
         self._first: list[Fingerprint] = []

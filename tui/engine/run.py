@@ -4,22 +4,20 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 from tui.postgres.rows import safe
-from tui.postgres.session import Dsn, PgSession, StatementFailed
+from tui.postgres.session import Dsn, PgSession
 from tui.runbook.meaning import runbook_meaning
 from tui.runbook.model import Runbook
 
 from . import before, ledger, operator, rollback, shared
 from . import events as e
 from .connections import Connections, OtherOperator, WrongTarget
-from .deadline import crossing
-from .fit import misfits
+from .fit import misfits, too_old
 from .forecast import foreseen
-from .gates import KEPT, LATE
+from .gates import KEPT
 from .grip import Grip
-from .operator import SignalPreview
+from .operator import Action, SignalPreview
 from .plan import opening, target_of
 from .proof import Loss
 from .recorder import Recorder
@@ -44,6 +42,8 @@ class Run:
 
     ``looked_at``: the session all of whose locks samples show.
     ``rehearsal``: on a database that is thrown away. It leaves no journal, and each statement is measured.
+    ``redacted``: other sessions' queries come without their literals.
+    ``read_only``: it is watched and never taken in hand; nothing is written, neither there nor here, nobody signalled.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class Run:
         operator_name: str | None = None,
         production: bool = False,
         rehearsal: bool = False,
+        redacted: bool = False,
+        read_only: bool = False,
     ) -> None:
         self.runbook = runbook
         self.operator = safe(operator_name or login())
@@ -63,6 +65,8 @@ class Run:
         self._asked_production = production
         self._watchers: list[Callable[[Sample], None]] = []
         self._rehearsal = rehearsal
+        self._redacted = redacted
+        self._read_only = read_only
         self._recorder = Recorder(kept=not rehearsal)
         self._recorder.subscribe(self._heed)
         self._recorder.subscribe(self._share)
@@ -139,7 +143,9 @@ class Run:
             raise
 
     async def _open(self, watch: bool) -> None:
-        connections = self._connections = await Connections.open(self._dsn, operator_name=self.operator)
+        connections = self._connections = await Connections.open(
+            self._dsn, operator_name=self.operator, read_only=self._read_only
+        )
         target = await self._target(connections)
         self._sampler = Sampler(
             self._dsn,
@@ -149,19 +155,25 @@ class Run:
             own_pids=lambda: frozenset({connections.operator.backend_pid}),
             foreseen=lambda: foreseen(self.state),
             looked_at=lambda: self.looked_at,
+            redacted=self._redacted,
         )
         await self._sampler.connect()
-        self._sampling = asyncio.create_task(self._keep_sampling(self._sampler))
+        self._sampling = asyncio.create_task(self._sampler.keep_running())
+        if self._read_only:
+            return await self._begin_to_watch(connections, target)
         try:
             await connections.take_lock(self.runbook.slug)
         except OtherOperator:
             if not watch:
                 raise
-            self._recorder.tell(opening(self.runbook, "", target, self.operator, client()))
-            self._watch = Watch(connections, self.runbook, self._recorder)
-            await self._watch.begin()
+            await self._begin_to_watch(connections, target)
         else:
             await self._take_in_hand(connections, target)
+
+    async def _begin_to_watch(self, connections: Connections, target: e.Target) -> None:
+        self._recorder.tell(opening(self.runbook, "", target, self.operator, client()))
+        self._watch = Watch(connections, self.runbook, self._recorder, read_only=self._read_only)
+        await self._watch.begin()
 
     def _renewed(self) -> None:
         # The guard must not go on looking at a server that the runner has left.
@@ -177,7 +189,8 @@ class Run:
 
     async def _target(self, connections: Connections) -> e.Target:
         server = await connections.runner.server()
-        wrong = await misfits(connections.runner, server, self.runbook)
+        # Who only looks needs no rights of a migration's.
+        wrong = too_old(server) if self._read_only else await misfits(connections.runner, server, self.runbook)
         if wrong:
             raise WrongTarget("; ".join(wrong))
         return target_of(self.runbook, server, asked=self._asked_production)
@@ -222,6 +235,7 @@ class Run:
         """
         assert self._watch is not None
         assert self._connections is not None
+        assert not self._read_only
         await self._connections.take_lock(self.runbook.slug)
         watch, self._watch = self._watch, None
         await watch.end()
@@ -234,16 +248,6 @@ class Run:
                 self._watch = watch
                 await watch.begin()
             raise
-
-    async def _keep_sampling(self, sampler: Sampler) -> None:
-        """The guard is blind without samples: a fault in who listens to them is told, and the looking goes on."""
-        while True:
-            try:
-                await sampler.run()
-            except Exception as fault:
-                told = {"message": "the sampler stopped and is started again", "exception": fault}
-                asyncio.get_running_loop().call_exception_handler(told)
-                await asyncio.sleep(1)
 
     async def close(self, reason: str, exit_code: int | None = None) -> None:
         """Cancels what is in flight, waits until the server has rolled it back, and lets go of everything.
@@ -330,7 +334,7 @@ class Run:
                 act = self.state.next_act()
             if act.kind == "run_step" and act.step is not None:
                 await self._work.probe_phase("during", act.step)
-                await self._late(act.step)
+                await self._work.tell_if_late(act.step)
                 act = self.state.next_act()
                 if set(act.gate_ids) <= {KEPT} and len(act.gates) == len(act.gate_ids):
                     # Only now: until something is to run, looking at a database leaves nothing in it.
@@ -348,15 +352,6 @@ class Run:
                     await self._work.verify_due()
                 case _:
                     return
-
-    async def _late(self, step: str) -> None:
-        """A step that would cross the moment by which going back still fits is asked about first."""
-        back = self.state.rollback.at if self.state.rollback is not None else None
-        since = [one for one in self.state.overrides if back is None or one.at > back]
-        agreed = any(f"{LATE}{step}" in override.open for override in since)
-        words = crossing(self.state, step, e.now())
-        if words and not agreed:
-            await self.record(e.DeadlineCrossed(e.now(), step, words))
 
     async def settle(self, step: str, *, applied: bool, reason: str) -> None:
         """A human's word on a step in doubt. ValueError without a reason, or when the step is in no doubt."""
@@ -408,6 +403,12 @@ class Run:
 
     # Other sessions
 
+    def look_at(self, pid: int | None) -> None:
+        """From the next look on, which comes at once, samples show all locks of this session; of none for None."""
+        self.looked_at = pid
+        if pid is not None and self._sampler is not None:
+            self._sampler.wake()
+
     async def preview_signal(self, pid: int) -> SignalPreview:
         """Looks at a session closely. Raises SessionGone, StatementFailed, ConnectionLost."""
         connections = self._held.connections
@@ -415,19 +416,12 @@ class Run:
         ours = set(connections.pids)
         if self._sampler is not None and self._sampler.backend_pid is not None:
             ours.add(self._sampler.backend_pid)
-        return await operator.preview(connections.operator, pid, frozenset(ours), connections.runner.backend_pid)
+        session, runner = connections.operator, connections.runner.backend_pid
+        return await operator.preview(session, pid, frozenset(ours), runner, redacted=self._redacted)
 
-    async def signal(self, preview: SignalPreview, action: Literal["cancel", "terminate"]) -> None:
+    async def signal(self, preview: SignalPreview, action: Action) -> None:
         """Cancels or terminates exactly the session that was previewed, and records what came of it."""
-        seen = preview.session
-        try:
-            done = await operator.signal(self._held.connections.operator, preview, action)
-        except StatementFailed as failure:
-            done = operator.Signalled(False, False, failure.error.message)
-        session = f"{seen.application_name or 'no name'} as {seen.user} from {seen.client or 'unknown'}"
-        await self.record(
-            e.SessionSignalled(e.now(), seen.pid, action, self.operator, session, done.sent, done.gone, done.message)
-        )
+        await self.record(await operator.signalled(self._held.connections.operator, preview, action, self.operator))
 
     @property
     def _work(self) -> Work:

@@ -82,11 +82,15 @@ class ChangesFound:
 
 @dataclass(frozen=True, slots=True)
 class RunWatched:
-    """Somebody else has the run in hand and this console watches; ``holder`` is None once it can be taken over."""
+    """This console watches: somebody else has the run in hand, or it only ever looks (``read_only``).
+
+    ``holder`` is None when nobody has the run in hand: it can be taken over, unless ``read_only``.
+    """
 
     at: datetime
     holder: Holder | None
     script_pid: int | None = None
+    read_only: bool = False
     kind: Literal["run_watched"] = "run_watched"
 
 

@@ -1,10 +1,15 @@
 """One look at the server: what the sampler saw, and the tree of locks read from it. Frozen, made by the sampler."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tui.postgres.rows import Counters, Lock, Progress, Replica, Session
+from tui.postgres.rows import Counters, Horizon, Lock, Progress, Replica, Rights, Session, Slot
 from tui.postgres.rows import Source as Source
+
+from .progress import Pace
+from .wait_graph import WaitGraph
+from .wal import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,7 @@ class LockNode:
     ``gone``. ``ours`` marks the runner's session. ``holds`` (what others wait for) and ``wants`` are in words:
     ``ACCESS SHARE on client_profiles``. ``wait_approximate`` where waitstart was not known. ``blocked_by``: all that
     it waits for, by pid or, prepared transactions, by virtual transaction; the tree shows one of them as its parent.
-    ``cycle``: drawn above already; a deadlock.
+    ``cycle``: drawn above already; a deadlock. ``virtualtransaction`` is a prepared transaction's, which has no pid.
     """
 
     pid: int | None
@@ -31,6 +36,12 @@ class LockNode:
     children: tuple["LockNode", ...] = ()
     cycle: bool = False
     blocked_by: frozenset[int | str] = frozenset()
+    virtualtransaction: str = ""
+
+    @property
+    def key(self) -> int | str:
+        """What tells it from all others: its pid, or its virtual transaction."""
+        return self.virtualtransaction if self.pid is None else self.pid
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +49,11 @@ class LockTree:
     """Who blocks us, above; whom we block, below; in words on top.
 
     ``roots``: for a runner that waits, the sessions at the top of the chains that lead to it; for one that only
-    blocks, itself; without a runner, every session that blocks others and waits for none. The last root is the one
-    that leads to us. ``queued``: how many sessions wait behind us, directly or not; ``oldest``: the longest time
-    that one of them has waited because of us, in seconds. ``blockers``: whom we wait for ourselves, without children.
+    blocks, itself; without a runner, every session that blocks others and waits for none. Who keeps most sessions
+    waiting comes first, but the root that leads to us is the last one. ``queued``: how many sessions wait behind us,
+    directly or not; ``oldest``: the longest time that one of them has waited because of us, in seconds. ``blockers``:
+    whom we wait for ourselves, without children.
+    ``graph``: all waits of the server, of which the tree shows those that concern us.
     """
 
     sentence: str
@@ -52,6 +65,7 @@ class LockTree:
     blockers: tuple[LockNode, ...]
     queued: int
     oldest: float | None
+    graph: WaitGraph | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +88,14 @@ class Sample:
 
     ``in_the_way``: what the step to come would wait for now, the longest transaction first.
     ``locks`` is empty when nobody waited and the step's own were not asked for. ``our_locks`` are those of the runner.
+    ``looked_at``: the session all of whose locks are among them, if they were asked for and came. ``prepared`` is as
+    in `Look`.
     ``wal_rate`` bytes a second, ``transaction_rate`` and, of those, ``rollback_rate`` a second (an
-    application whose statements fail rolls back): None until two samples exist or where unknown.
+    application whose statements fail rolls back), ``temp_rate`` bytes a second into temporary files: None until two
+    samples exist or where unknown. ``hidden``: sessions of other roles that ours may not look into.
+    ``paces``: how fast each session in ``progress`` goes, by its pid. ``written``: the WAL of the runner's statement.
+    ``made_in``: seconds of our own that reading the look took after it. ``interval``: seconds until the next look.
+    ``rarely``: what can wait is read every so many seconds, because looks take long; else None.
     """
 
     at: datetime
@@ -95,3 +115,15 @@ class Sample:
     missing: tuple[Source, ...] = field(default=())
     rollback_rate: float | None = None
     in_the_way: tuple[InTheWay, ...] = ()
+    temp_rate: float | None = None
+    slots: tuple[Slot, ...] = ()
+    horizon: Horizon | None = None
+    rights: Rights | None = None
+    hidden: int = 0
+    made_in: float = 0.0
+    interval: float = 0.25
+    rarely: float | None = None
+    prepared: Mapping[str, str] = field(default_factory=dict)
+    looked_at: int | None = None
+    paces: Mapping[int, Pace] = field(default_factory=dict)
+    written: Written | None = None

@@ -1,26 +1,29 @@
 """Looks at the server again and again, and hands on what it saw."""
 
 import asyncio
-from collections import deque
+import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from tui.postgres.decode import hidden_sessions
 from tui.postgres.monitor import Monitor
 from tui.postgres.rows import Look, Session
-from tui.postgres.session import CannotConnect, Dsn
+from tui.postgres.session import CannotConnect, Dsn, Server
 
 from .lock_words import conflict
 from .locks import build_tree
 from .pooler import MEND
+from .progress import Pace, paces
 from .proof import ForeseenLock
+from .rates import RateMeter
 from .sample import InTheWay, Sample
+from .wal import Written, written
 
 BUSY_INTERVAL = 0.25
 IDLE_INTERVAL = 1.0
 _BREATH = 0.05
 """Seconds that are left between two looks even where one took longer than the interval."""
-_RATE_OVER = 1.0
-"""Seconds that a rate is taken over at least: backends report their transactions once a second."""
 
 
 def _nobody() -> frozenset[int]:
@@ -41,7 +44,8 @@ class Sampler:
     ``our_pid`` gives the runner's backend, if there is one; its locks are read while ``busy()``. ``looked_at`` gives a
     session that the operator looks at closely, all of whose locks are read. ``own_pids`` gives further sessions of
     ours, which must not count as blocked or blocking. ``foreseen`` gives the locks that are about
-    to be taken, for which it is looked who is in the way. ``on_sample`` is called on the loop.
+    to be taken, for which it is looked who is in the way. ``standby``: one will do as well, unless the DSN says else.
+    ``redacted``: queries come without their literals. ``on_sample`` is called on the loop.
     """
 
     def __init__(
@@ -54,23 +58,38 @@ class Sampler:
         own_pids: Callable[[], frozenset[int]] = _nobody,
         foreseen: Callable[[], tuple[ForeseenLock, ...]] = _nothing,
         looked_at: Callable[[], int | None] = _none,
+        standby: bool = False,
+        redacted: bool = False,
     ) -> None:
         self.last: Sample | None = None
         # A run works on a primary. Its sessions being read only, the monitor would not pass for read-write.
-        self._monitor = Monitor(dsn.with_(target_session_attrs="primary"))
+        attributes = _as_meant(dsn) if standby else "primary"
+        self._monitor = Monitor(dsn.with_(target_session_attrs=attributes), redacted=redacted)
         self._on_sample = on_sample
         self._busy = busy
         self._our_pid = our_pid
         self._own_pids = own_pids
         self._foreseen = foreseen
         self._looked_at = looked_at
+        self._closely: int | None = None
         self._awake = asyncio.Event()
-        self._before: deque[Look] = deque()
+        self._rates = RateMeter()
+        self._paces: dict[int, Pace] = {}
+        self._written: Written | None = None
 
     @property
     def backend_pid(self) -> int | None:
         """The pid of the monitor's server process, while it is connected."""
         return self._monitor.backend_pid
+
+    @property
+    def server(self) -> Server | None:
+        """Whom the monitor is connected to, or was last."""
+        return self._monitor.server
+
+    def pinned(self, dsn: Dsn) -> Dsn:
+        """The same DSN for the very server that is looked at, where it names several."""
+        return self._monitor.pinned(dsn)
 
     def wake(self) -> None:
         """Looks now instead of at the end of the interval: a script begins."""
@@ -100,20 +119,34 @@ class Sampler:
             while True:
                 started = loop.time()
                 self._awake.clear()
-                sample = self._sample(await self._look())
-                self.last = sample
+                # The tree of a thousand waits takes longer than a key may wait for its frame.
+                self.last = sample = await asyncio.to_thread(self._sample, await self._look())
                 self._on_sample(sample)
-                interval = BUSY_INTERVAL if self._busy() else IDLE_INTERVAL
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(max(_BREATH, started + interval - loop.time())):
+                    async with asyncio.timeout(max(_BREATH, started + self._interval - loop.time())):
                         await self._awake.wait()
         finally:
             await self._monitor.close()
 
+    async def keep_running(self) -> None:
+        """Runs until cancelled: the guard is blind without samples, so a fault in who listens is told, and no more."""
+        while True:
+            try:
+                await self.run()
+            except Exception as fault:
+                told = {"message": "the sampler stopped and is started again", "exception": fault}
+                asyncio.get_running_loop().call_exception_handler(told)
+                await asyncio.sleep(1)
+
+    @property
+    def _interval(self) -> float:
+        return BUSY_INTERVAL if self._busy() else IDLE_INTERVAL
+
     async def _look(self) -> Look:
         names = tuple(lock.relation for lock in self._foreseen())
-        of = [pid for pid in (self._our_pid() if self._busy() else None, self._looked_at()) if pid is not None]
-        look = asyncio.create_task(self._monitor.look(of, names))
+        self._closely = self._looked_at()
+        of = [pid for pid in (self._our_pid() if self._busy() else None, self._closely) if pid is not None]
+        look = asyncio.create_task(self._monitor.look(of, names, self._interval))
         try:
             return await asyncio.shield(look)
         except asyncio.CancelledError:
@@ -126,6 +159,7 @@ class Sampler:
             raise
 
     def _sample(self, look: Look) -> Sample:
+        started = time.perf_counter()
         our_pid = self._our_pid()
         tree = build_tree(
             look.sessions, look.locks, look.blocking, our_pid, own=self._own_pids(), prepared=look.prepared
@@ -139,7 +173,11 @@ class Sampler:
         blocked = {leaders.get(pid, pid) for pid in look.blocking} - self._own_pids()
         known = look.has("blocking") and look.has("waiting")
         waits = [lock.wait_seconds or 0.0 for lock in look.locks if not lock.granted and lock.pid in look.blocking]
-        wal_rate, transaction_rate, rollback_rate = self._rates(look)
+        rates = self._rates.add(look)
+        # What is read more rarely comes again as it was: that is no standstill.
+        if look.has("progress") and (look.rarely is None or self.last is None or look.progress != self.last.progress):
+            self._paces = paces(self._paces, look.at, look.progress)
+        self._written = written(self._written, look, our_pid, rates.wal)
         lags = [r.replay_lag_seconds for r in look.replicas if r.replay_lag_seconds is not None]
         return Sample(
             at=look.at,
@@ -152,13 +190,25 @@ class Sampler:
             counters=look.counters,
             blocked_sessions=len(blocked) if known else None,
             oldest_wait=max(waits, default=None) if known else None,
-            wal_rate=wal_rate,
-            transaction_rate=transaction_rate,
+            wal_rate=rates.wal,
+            transaction_rate=rates.transactions,
             replica_lag=max(lags, default=None),
             tree=tree,
             missing=look.missing,
-            rollback_rate=rollback_rate,
+            rollback_rate=rates.rollbacks,
             in_the_way=self._in_the_way(look),
+            temp_rate=rates.temp,
+            slots=look.slots,
+            horizon=look.horizon,
+            rights=look.rights,
+            hidden=hidden_sessions(look.sessions),
+            interval=self._interval,
+            rarely=look.rarely,
+            prepared=look.prepared,
+            looked_at=self._closely if look.has("locks") else None,
+            paces=self._paces,
+            written=self._written,
+            made_in=time.perf_counter() - started,
         )
 
     def _in_the_way(self, look: Look) -> tuple[InTheWay, ...]:
@@ -172,34 +222,11 @@ class Sampler:
         }
         return tuple(sorted(found, key=lambda one: (-_open_for(one.session), one.pid or 0, one.relation, one.holds)))
 
-    def _rates(self, look: Look) -> tuple[float | None, float | None, float | None]:
-        """Bytes of WAL and transactions a second, without our own, against a look at least a second before."""
-        new = look.counters
-        if new is None:
-            # What comes after a gap is another connection's, perhaps another server's.
-            self._before.clear()
-            return None, None, None
-        while len(self._before) > 1 and (look.at - self._before[1].at).total_seconds() >= _RATE_OVER:
-            self._before.popleft()
-        then = self._before[0] if self._before else None
-        self._before.append(look)
-        old = then.counters if then else None
-        if then is None or old is None:
-            return None, None, None
-        seconds = (look.at - then.at).total_seconds()
-        if seconds <= 0 or look.own_transactions < then.own_transactions:
-            return None, None, None
-        wal = None
-        if new.wal_bytes is not None and old.wal_bytes is not None:
-            wal = max(0.0, (new.wal_bytes - old.wal_bytes) / seconds)
-        transactions = None
-        if new.transactions is not None and old.transactions is not None:
-            ours = look.own_transactions - then.own_transactions
-            transactions = max(0.0, (new.transactions - old.transactions - ours) / seconds)
-        rollbacks = None
-        if new.rollbacks is not None and old.rollbacks is not None:
-            rollbacks = max(0.0, (new.rollbacks - old.rollbacks) / seconds)
-        return wal, transactions, rollbacks
+
+def _as_meant(dsn: Dsn) -> str:
+    """Which servers the DSN is about: of a session that is read only, read-write and read-only say nothing."""
+    wanted = dsn.get("target_session_attrs") or os.environ.get("PGTARGETSESSIONATTRS", "any")
+    return {"read-write": "primary", "read-only": "standby"}.get(wanted, wanted)
 
 
 def _open_for(session: Session | None) -> float:

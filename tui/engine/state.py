@@ -160,7 +160,8 @@ class RunState:
     def next_act(self) -> NextAct:
         """What going on means now, and which gates are closed."""
         if self.watched is not None:
-            return NextAct("watch" if self.watched.holder is not None else "take_over")
+            free = self.watched.holder is None and not self.watched.read_only
+            return NextAct("take_over" if free else "watch")
         if self.busy:
             return NextAct("busy")
         if self.opened is not None and self.opened.target.production and not self.production_confirmed:

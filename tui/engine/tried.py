@@ -3,6 +3,7 @@
 from tui.runbook.model import Runbook, Script
 
 from . import events as e
+from .kept import kept
 from .proof import Measure
 from .state import RunState
 
@@ -10,10 +11,11 @@ from .state import RunState
 class Tried:
     """Hears the events of every run that a rehearsal makes. By step id; seconds.
 
-    ``error`` is that of the part that was begun last, ``seconds`` what its ways back took together.
+    ``error`` is that of the part that was begun last, ``seconds`` what its ways back took together. ``others_data``:
+    the copy holds the rows of a real database, which errors must not quote: what is found is kept and shared.
     """
 
-    def __init__(self, runbook: Runbook) -> None:
+    def __init__(self, runbook: Runbook, *, others_data: bool) -> None:
         self.forward: dict[str, float] = {}
         self.measures: dict[str, list[Measure]] = {}
         self.failed: dict[str, str] = {}
@@ -21,6 +23,7 @@ class Tried:
         self.error = ""
         self.seconds = 0.0
         self._runbook = runbook
+        self._others_data = others_data
         self._measured: str | None = None
         self._statement: e.StatementStarted | None = None
         self._finished = 0
@@ -46,7 +49,7 @@ class Tried:
             case e.ScriptDone():
                 self.seconds += event.seconds
             case e.ScriptFailed():
-                self.error = self._words(event)
+                self.error = self._words(kept(event) if self._others_data else event)
 
     def _words(self, event: e.ScriptFailed) -> str:
         """``rollback/004.sql:12: DROP TYPE: …`` with the server's own message, detail and hint."""

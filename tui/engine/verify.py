@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
+from tui.postgres.redact import redact_within
 from tui.postgres.rows import PgError, safe
 from tui.postgres.session import PgSession, StatementFailed, Table
 from tui.runbook.model import Expect, Expectation, Safety, Scalar, Script, Verification
@@ -17,6 +19,7 @@ SHOWN_ROWS = 50
 """Rows of an answer that an event carries; the count is always the whole."""
 
 Rows = tuple[tuple[str | None, ...], ...]
+_QUERIES = re.compile(r"\bpg_stat_(?:activity|statements)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,12 @@ async def run(
     ``exact`` is the baseline's digest: the rows that are kept of it have no passwords and no control characters.
     """
     answer = await ask(session, verification.sql, safety)
-    verdict = judge(verification.expect, answer, baseline)
+    verdict = told(verification.sql, judge(verification.expect, answer, baseline))
     before = verification.expect.kind is Expectation.SAME_AS_BEFORE and baseline is not None
     if before and exact and answer.error is None:
         verdict = replace(verdict, ok=digest(answer.table.rows) == exact)
-    shown = tuple(tuple(None if v is None else safe(v) for v in row) for row in answer.table.rows[:SHOWN_ROWS])
+    rows = without_literals(verification.sql, answer.table.rows[:SHOWN_ROWS])
+    shown = tuple(tuple(None if v is None else safe(v) for v in row) for row in rows)
     return e.VerificationFinished(
         e.now(),
         verification.id,
@@ -84,6 +88,25 @@ async def run(
         answer.seconds,
         answer.error,
     )
+
+
+def without_literals(script: Script, rows: Rows) -> Rows:
+    """The rows; where the script reads what other sessions run, their queries without literals.
+
+    It is recorded and shared, and nobody knows what stands in them.
+    """
+    if not _reads_queries(script):
+        return rows
+    return tuple(tuple(None if value is None else redact_within(value) for value in row) for row in rows)
+
+
+def told(script: Script, verdict: Verdict) -> Verdict:
+    """The verdict; where the script reads what other sessions run, its words without their literals."""
+    return replace(verdict, found=redact_within(verdict.found)) if _reads_queries(script) else verdict
+
+
+def _reads_queries(script: Script) -> bool:
+    return any(_QUERIES.search(statement.text) for statement in script.statements)
 
 
 def digest(rows: Rows) -> str:

@@ -7,6 +7,7 @@ looked for along ``nearest``, which has n.
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from heapq import heappop, heappush
 from itertools import pairwise
 
@@ -75,26 +76,30 @@ class WaitGraph:
                 before = before.difference(own, (waiter,))
             if before:
                 self.blocked_by[waiter] = before
-        self._modes: dict[object, set[str]] = defaultdict(set)
-        for waiter in self.blocked_by:
-            if (wanted := self.wanted.get(waiter)) is not None:
-                self._modes[wanted.tag].add(wanted.mode)
+        self._wanting: dict[object, dict[str, set[Key]]] = defaultdict(lambda: defaultdict(set))
+        for key in self.blocked_by:
+            if (wanted := self.wanted.get(key)) is not None:
+                self._wanting[wanted.tag][wanted.mode].add(key)
         self._ahead = self._queues()
         self.nearest: dict[Key, AbstractSet[Key]] = {
             waiter: {self._ahead[waiter]} if waiter in self._ahead else before
             for waiter, before in self.blocked_by.items()
         }
         self._behind_nearest: dict[Key, list[Key]] = defaultdict(list)
-        for waiter in sorted(self.nearest, key=order):
-            for key in self.nearest[waiter]:
-                self._behind_nearest[key].append(waiter)
+        for key in sorted(self.nearest, key=order):
+            for blocker in self.nearest[key]:
+                self._behind_nearest[blocker].append(key)
 
     def soft(self, waiter: Key, blocker: Key) -> bool:
         """The blocker does not hold what the waiter wants, it only stands before it in the queue.
 
         An edge about which pg_locks says nothing counts as hard.
         """
-        return blocker in self.before_in_queue(waiter)
+        lock = self.wanted.get(waiter)
+        if lock is None:
+            return False
+        there, holders = self._there(lock)
+        return blocker in there and blocker not in holders
 
     def before_in_queue(self, waiter: Key) -> AbstractSet[Key]:
         """Of whom it waits for, those that do not hold what it wants."""
@@ -104,10 +109,24 @@ class WaitGraph:
         there, holders = self._there(lock)
         return (self.blocked_by.get(waiter, frozenset()) & there) - holders
 
+    def holders(self, waiter: Key) -> AbstractSet[Key]:
+        """Of whom it waits for, those that are seen to hold what it wants."""
+        lock = self.wanted.get(waiter)
+        return frozenset() if lock is None else self._there(lock)[1] & self.blocked_by.get(waiter, frozenset())
+
     def blockers(self, waiter: Key) -> list[Key]:
-        """Whom this one waits for: first those who hold, then those before it in the queue."""
+        """Whom this one waits for: first those who hold, then those before it in the queue.
+
+        Of either first those that wait for nobody themselves, the longest transaction before the others.
+        """
         soft = self.before_in_queue(waiter)
-        return sorted(self.blocked_by.get(waiter, ()), key=lambda key: (key in soft, order(key)))
+
+        def rank(key: Key) -> tuple[bool, bool, float, tuple[int, int, str]]:
+            session = self.sessions.get(key)
+            age = session.transaction_seconds if session is not None else None
+            return (key in soft, key in self.blocked_by, -(age or 0.0), order(key))
+
+        return sorted(self.blocked_by.get(waiter, ()), key=rank)
 
     def above(self, key: Key) -> set[Key]:
         """Everybody who keeps this one waiting, directly or not."""
@@ -134,8 +153,19 @@ class WaitGraph:
                     (ahead.appendleft if beside else ahead.append)(waiter)
         return distance
 
-    def in_circles(self) -> set[Key]:
-        """All from whom one comes to a circle of waits, upwards: those that the ends of no chain lead to."""
+    @cached_property
+    def circles(self) -> dict[Key, frozenset[Key]]:
+        """By each one that waits in a circle, all who wait in a circle with it; circles that share one are one."""
+        among = self._in_circles()
+        found: dict[Key, frozenset[Key]] = {}
+        for key in sorted(among, key=order):
+            if key not in found and key in (above := self.above(key)):
+                mates = frozenset(other for other in above & among if key in self.above(other))
+                found.update(dict.fromkeys(mates, mates))
+        return found
+
+    def _in_circles(self) -> set[Key]:
+        """All who wait in a circle, and who stands between two: neither a chain's upper end nor its lower one."""
         open_ends = {waiter: sum(b in self.nearest for b in before) for waiter, before in self.nearest.items()}
         free = [waiter for waiter, count in open_ends.items() if not count]
         while free:
@@ -145,7 +175,16 @@ class WaitGraph:
                 open_ends[behind] -= 1
                 if not open_ends[behind]:
                     free.append(behind)
-        return set(open_ends)
+        waited_for = {key: sum(w in open_ends for w in self._behind_nearest.get(key, ())) for key in open_ends}
+        free = [key for key, count in waited_for.items() if not count]
+        while free:
+            key = free.pop()
+            del waited_for[key]
+            for before in self.nearest[key] & waited_for.keys():
+                waited_for[before] -= 1
+                if not waited_for[before]:
+                    free.append(before)
+        return set(waited_for)
 
     def wait(self, key: Key) -> tuple[float | None, bool]:
         """How long this one has waited, in seconds, and whether that is approximate."""
@@ -190,7 +229,10 @@ class WaitGraph:
         found = [
             lock
             for lock in self.locks.get(key, ())
-            if lock.granted and any(conflict(lock.mode, mode) for mode in self._modes.get(lock.tag, ()))
+            # Who wants more of what it holds does not wait for itself.
+            if lock.granted
+            and lock.tag in self._wanting
+            and any(conflict(lock.mode, mode) and keys != {key} for mode, keys in self._wanting[lock.tag].items())
         ]
         return sorted(found, key=lambda lock: (-strength(lock.mode), lock.relation, lock.detail))
 

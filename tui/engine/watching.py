@@ -14,13 +14,19 @@ _LOOK_EVERY = 1.0
 
 
 class Watch:
-    """Looks once a second. What it sees is told, and not written down: the record is the holder's."""
+    """Looks once a second. What it sees is told, and not written down: the record is the holder's.
 
-    def __init__(self, connections: Connections, runbook: Runbook, recorder: Recorder) -> None:
+    ``read_only``: whoever looks will never take the run in hand.
+    """
+
+    def __init__(
+        self, connections: Connections, runbook: Runbook, recorder: Recorder, *, read_only: bool = False
+    ) -> None:
         self.script_pid: int | None = None
         self._connections = connections
         self._runbook = runbook
         self._recorder = recorder
+        self._read_only = read_only
         self._looking: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
@@ -68,7 +74,7 @@ class Watch:
         self.script_pid = script_pid
         seen = self._recorder.state.watched
         if seen is None or (seen.holder, seen.script_pid) != (holder, script_pid):
-            self._recorder.tell(e.RunWatched(e.now(), holder, script_pid))
+            self._recorder.tell(e.RunWatched(e.now(), holder, script_pid, self._read_only))
         rows = await ledger.read(session, slug)
         known = self._recorder.state.ledger
         if known is None or (known.steps, known.under_way) != (rows, script_pid):

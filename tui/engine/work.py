@@ -14,7 +14,9 @@ from tui.runbook.statements import Statement, split
 from . import before, checks, ledger, proofs, reading, rollback, verify
 from . import events as e
 from .connections import OtherOperator, WrongTarget
+from .deadline import crossing
 from .forecast import forecasts, relevant
+from .gates import LATE
 from .grip import Grip
 from .job import Job
 from .journal import JournalFailed
@@ -54,6 +56,15 @@ class Work:
         return self._recorder.state
 
     # What is known beforehand
+
+    async def tell_if_late(self, step: str) -> None:
+        """A step that would cross the moment by which going back still fits is asked about first."""
+        back = self._state.rollback.at if self._state.rollback is not None else None
+        since = [one for one in self._state.overrides if back is None or one.at > back]
+        agreed = any(f"{LATE}{step}" in override.open for override in since)
+        words = crossing(self._state, step, e.now())
+        if words and not agreed:
+            await self._recorder.record(e.DeadlineCrossed(e.now(), step, words))
 
     async def foretell(self) -> None:
         """What is known of each step from a rehearsal or by rule, before it begins."""
@@ -166,8 +177,9 @@ class Work:
             if self._grip.stopping or verification.expect.kind is not Expectation.SAME_AS_BEFORE:
                 continue
             answer = await self._grip.asked(partial(verify.ask, script=verification.sql, safety=self._runbook.safety))
-            error, rows = answer.error.message if answer.error else None, answer.table.rows
-            await self._recorder.record(e.BaselineTaken(e.now(), verification.id, rows, error, verify.digest(rows)))
+            error, exact = answer.error.message if answer.error else None, verify.digest(answer.table.rows)
+            rows = verify.without_literals(verification.sql, answer.table.rows)
+            await self._recorder.record(e.BaselineTaken(e.now(), verification.id, rows, error, exact))
             if error is not None:
                 raise _closed(step, f"no baseline for \u201c{verification.title}\u201d: {error}")
 

@@ -3,9 +3,22 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from .rows import Lock, Progress, Replica, Session, safe, without_passwords
+from .redact import redact
+from .rows import (
+    Counters,
+    HolderKind,
+    Horizon,
+    Lock,
+    Progress,
+    Replica,
+    Rights,
+    Session,
+    Slot,
+    safe,
+    without_passwords,
+)
 
 PG_CLASS = 1259
 """The oid of pg_class, fixed since its beginning: under it the names of relations are kept."""
@@ -18,17 +31,33 @@ Row = Sequence[Any]
 
 
 class Text:
-    """Bytes of the server as safe text, queries without passwords; what is not valid shows as ``�``. None is empty."""
+    """Bytes of the server as safe text, queries without passwords; what is not valid shows as ``�``. None is empty.
 
-    def __init__(self, codec: str) -> None:
+    ``redacted``: queries without any literal.
+    """
+
+    def __init__(self, codec: str, *, redacted: bool) -> None:
+        self._codec = codec
+        self._redacted = redacted
         self._short = lru_cache(4096)(lambda data: safe(data.decode(codec, "replace")))
-        self._long = lru_cache(512)(lambda data: without_passwords(safe(data.decode(codec, "replace"), lines=True)))
+        # More than there are sessions: they are all read anew each time, and few have another query.
+        self._long = lru_cache(2048)(self._query)
 
     def __call__(self, data: bytes | None) -> str:
         return "" if data is None else self._short(data)
 
     def lines(self, data: bytes | None) -> str:
         return "" if data is None else self._long(data)
+
+    def _query(self, data: bytes) -> str:
+        text = data.decode(self._codec, "replace")
+        return query_text(text, redacted=self._redacted)
+
+
+def query_text(text: str, *, redacted: bool) -> str:
+    """A query that somebody else runs as it may be shown: safe, without passwords or, ``redacted``, any literal."""
+    # Before anything is taken out of it, which might be what ends a literal.
+    return without_passwords(safe(redact(text) if redacted else text, lines=True))
 
 
 @dataclass
@@ -98,6 +127,11 @@ def hidden(session: Session) -> bool:
     return session.query == HIDDEN and not session.backend_type
 
 
+def hidden_sessions(sessions: Iterable[Session]) -> int:
+    """How many sessions of other roles are hidden; the server's own processes have no role or no database."""
+    return sum(1 for s in sessions if hidden(s) and s.user and s.database and s.leader_pid is None)
+
+
 def connections(rows: Iterable[Row], sessions: Iterable[Session]) -> int:
     """How many of these (the same, in the same order) are connections of clients, our own included."""
     return 1 + sum(
@@ -162,13 +196,27 @@ def _advisory(high: int, low: int, kind: int) -> str:
 
 def progress(row: Row, text: Text, names: Names) -> Progress:
     """A row of progress.sql."""
-    pid, command, database, oid, phase, done, total, unit, waits_for = row
-    return Progress(pid, text(command), names.relation(database, oid), text(phase), done, total, text(unit), waits_for)
+    pid, command, database, oid, part, phase, done, total, unit, waits_for, parts_done, parts_total, parts, *more = row
+    return Progress(
+        pid,
+        text(command),
+        names.relation(database, oid),
+        text(phase),
+        done,
+        total,
+        text(unit),
+        waits_for,
+        names.relation(database, part),
+        parts_done,
+        parts_total,
+        text(parts),
+        *more,
+    )
 
 
 def replica(row: Row, text: Text, sessions: Mapping[int, Session]) -> Replica:
     """A row of replication.sql, named after its sender's session."""
-    pid, state, sync, seconds, behind = row
+    pid, state, sync, seconds, behind, reply = row
     sender = sessions.get(pid)
     return Replica(
         sender.application_name if sender else "",
@@ -177,7 +225,33 @@ def replica(row: Row, text: Text, sessions: Mapping[int, Session]) -> Replica:
         text(sync),
         seconds,
         behind,
+        None if reply is None else max(0.0, reply),
     )
+
+
+def counters(row: Row, connections: int | None) -> Counters:
+    """A row of counters.sql."""
+    wal, transactions, rollbacks, most, recovery, temporary, usable = row[:7]
+    return Counters(wal, transactions, connections, most, recovery, rollbacks, temporary, usable)
+
+
+def slot(row: Row, text: Text) -> Slot:
+    """A row of slots.sql."""
+    name, kind, active, status, retained, limit = row
+    return Slot(text(name), text(kind), active, text(status), retained, limit)
+
+
+def horizon(row: Row, text: Text) -> Horizon:
+    """A row of horizon.sql."""
+    kind, name, pid, transactions, seconds = row
+    held = cast(HolderKind, text(kind))
+    return Horizon(held, text(name), pid, transactions, None if seconds is None else max(0.0, seconds))
+
+
+def rights(row: Row, text: Text) -> Rights:
+    """A row of rights.sql."""
+    role, reads_all, signals = row
+    return Rights(text(role), reads_all, signals)
 
 
 def relations(locks: Iterable[Row], here: int) -> set[tuple[int, int]]:
@@ -192,4 +266,4 @@ def objects(locks: Iterable[Row], here: int) -> set[tuple[int, int]]:
 
 def progressing(rows: Iterable[Row], here: int) -> set[tuple[int, int]]:
     """The relations that the progress views speak of."""
-    return {(PG_CLASS, row[3]) for row in rows if row[3] and row[2] in (here, 0)}
+    return {(PG_CLASS, oid) for row in rows if row[2] in (here, 0) for oid in row[3:5] if oid}

@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from psycopg import errors
 
 from . import decode
 from .queries import load
-from .rows import MONITOR, Counters, Look, Source, safe
-from .session import CannotConnect, Dsn, connect, hang_up
+from .rows import MONITOR, Look, Replica, Session, Source, safe
+from .session import CannotConnect, Dsn, Server, connect, hang_up, server_of
+from .sources import EVERY, Schedule, too_old
 
 APPLICATION_NAME = "lockstep monitor"
 OPTIONS = {
@@ -23,6 +25,8 @@ OPTIONS = {
     "lock_timeout": "200",
     "idle_in_transaction_session_timeout": "5000",
     "jit": "off",
+    # 100,000 locks in a temporary file would show among the database's own.
+    "work_mem": "64MB",
     "TimeZone": "UTC",
     # Nobody's function or operator stands before the server's own.
     "search_path": "pg_catalog",
@@ -55,23 +59,31 @@ class Monitor:
     """Looks at one server through one read-only autocommit connection, which it makes again when it breaks.
 
     It never raises what the server does to it: a source that fails is in ``Look.missing`` and the others go on.
+    ``redacted``: queries come without their literals.
     """
 
-    def __init__(self, dsn: Dsn) -> None:
+    def __init__(self, dsn: Dsn, *, redacted: bool = False) -> None:
+        self.server: Server | None = None
+        """Whom it is connected to, or was last."""
         self._dsn = dsn.with_(connect_timeout=_CONNECT_TIMEOUT) if dsn.get("connect_timeout") is None else dsn
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._lost: _Refused | None = None
         self._refused: dict[str, _Refused] = {}
         self._names = decode.Names()
         self._read_names_at: dict[tuple[int, int], float] = {}
-        self._text = decode.Text("utf-8")
+        self._redacted = redacted
+        self._text = decode.Text("utf-8", redacted=redacted)
         self._transactions = 0
         self._asked: dict[str, None] = {}
+        self._schedule = Schedule()
+        self._kept: dict[str, _Rows] = {}
+        self._replicas: tuple[Replica, ...] = ()
 
-    async def look(self, of: Collection[int] = (), relations: Sequence[str] = ()) -> Look:
+    async def look(self, of: Collection[int] = (), relations: Sequence[str] = (), within: float = math.inf) -> Look:
         """One look at everything. ``of``: sessions whose locks are read even when nobody waits.
 
         ``relations``: those whose locks are read, whoever holds them, by the names that looks give them.
+        ``within``: seconds until the next look; where looks take much of them, what can wait is read more rarely.
         """
         started = time.monotonic()
         at = datetime.now(UTC)
@@ -79,7 +91,9 @@ class Monitor:
         try:
             if not await self._connected():
                 return self._nothing(at, started)
-            return await self._look(at, started, of, relations)
+            look = await self._look(at, started, of, relations)
+            self._schedule.took(look.cost, within)
+            return look
         except psycopg.OperationalError as error:
             self._lose(safe(str(error).strip()) or "the connection was lost")
             return self._nothing(at, started)
@@ -101,6 +115,14 @@ class Monitor:
         connection = self._connection
         return None if connection is None or connection.closed else connection.info.backend_pid
 
+    def pinned(self, dsn: Dsn) -> Dsn:
+        """The same DSN for the very server that this monitor is connected to, where it names several."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return dsn
+        info = connection.info
+        return dsn.with_(host=info.host, hostaddr=info.hostaddr, port=str(info.port))
+
     async def close(self) -> None:
         """Lets go of the connection."""
         if self._connection is not None:
@@ -109,12 +131,11 @@ class Monitor:
 
     async def _look(self, at: datetime, started: float, of: Collection[int], relations: Sequence[str]) -> Look:
         self._asked.clear()
-        found = await self._ask({"activity": None, "counters": None, "replication": None, "progress": None})
+        due = self._schedule.due(started)
+        found = await self._ask({"activity": None, "counters": None} | dict.fromkeys(due))
         activity = found["activity"]
-        self._names.databases.update(
-            (row[decode.DATID], self._text(row[decode.DATNAME])) for row in activity or () if row[decode.DATID]
-        )
-        sessions = tuple(decode.session(row, self._text) for row in activity or ())
+        # A thousand sessions take longer than a key may wait for its frame.
+        sessions = await asyncio.to_thread(self._sessions, activity or ())
         blind = activity is None or any(decode.hidden(session) for session in sessions)
         waiting = [session.pid for session in sessions if session.wait_event_type == "Lock"]
 
@@ -123,19 +144,23 @@ class Monitor:
             more["waiting"] = None
         elif waiting:
             more["blocking"] = {"pids": waiting}
-        if more or of:
-            more["locks"] = {"pids": list(of)}
         if relations:
             more["held"] = {"names": list(relations)}
         if more:
             found |= await self._ask(more)
         pairs = found.get("waiting") or found.get("blocking") or []
         blocking = {pid: tuple(blockers) for pid, blockers in pairs if blockers}
-        locks, progress = found.get("locks") or [], found["progress"] or []
+        involved = {*waiting, *(pid for pid, _ in pairs)}.union(*blocking.values())
+        if involved or of:
+            found |= await self._ask({"locks": {"pids": list(of), "involved": list(involved)}})
+        by_pid = {session.pid: session for session in sessions}
+        kept = self._keep({name: found[name] for name in due}, by_pid if activity is not None else None)
+        locks, progress = found.get("locks") or [], kept.get("progress", [])
         prepared = await self._name(locks, progress, any(0 in blockers for blockers in blocking.values()))
 
-        by_pid = {session.pid: session for session in sessions}
         counters = found["counters"]
+        connections = None if activity is None else decode.connections(activity, sessions)
+        self._asked |= dict.fromkeys(EVERY)
         return Look(
             at=at,
             cost=time.monotonic() - started,
@@ -144,21 +169,35 @@ class Monitor:
             locks=tuple(decode.lock(row, self._text, self._names) for row in locks),
             prepared=prepared,
             progress=tuple(decode.progress(row, self._text, self._names) for row in progress),
-            replicas=tuple(decode.replica(row, self._text, by_pid) for row in found["replication"] or ()),
-            counters=Counters(
-                wal_bytes=counters[0][0],
-                transactions=counters[0][1],
-                connections=None if activity is None else decode.connections(activity, sessions),
-                max_connections=counters[0][3],
-                in_recovery=counters[0][4],
-                rollbacks=counters[0][2],
-            )
-            if counters
-            else None,
+            replicas=self._replicas,
+            counters=decode.counters(counters[0], connections) if counters else None,
             own_transactions=self._transactions,
             missing=tuple(self._refused[name].source for name in self._asked if name in self._refused),
             held=tuple((self._text(name), pid, self._text(mode)) for name, pid, mode in found.get("held") or ()),
+            slots=tuple(decode.slot(row, self._text) for row in kept.get("slots", ())),
+            horizon=next((decode.horizon(row, self._text) for row in kept.get("horizon", ())), None),
+            rights=next((decode.rights(row, self._text) for row in kept.get("rights", ())), None),
+            rarely=self._schedule.rarely,
         )
+
+    def _sessions(self, rows: Sequence[tuple[Any, ...]]) -> tuple[Session, ...]:
+        self._names.databases.update(
+            (row[decode.DATID], self._text(row[decode.DATNAME])) for row in rows if row[decode.DATID]
+        )
+        return tuple(decode.session(row, self._text) for row in rows)
+
+    def _keep(self, read: Mapping[str, _Rows | None], sessions: Mapping[int, Session] | None) -> Mapping[str, _Rows]:
+        """What was read now or, of a source that can wait, last; nothing of one that failed."""
+        for name, rows in read.items():
+            if rows is None:
+                self._kept.pop(name, None)
+            else:
+                self._kept[name] = rows
+        if "replication" in read and (sessions is not None or read["replication"] is None):
+            # A sender that connected between the two questions has no name yet: the next reading has it.
+            senders = [row for row in self._kept.get("replication", ()) if row[0] in (sessions or {})]
+            self._replicas = tuple(decode.replica(row, self._text, sessions or {}) for row in senders)
+        return self._kept
 
     async def _name(self, locks: _Rows, progress: _Rows, prepared: bool) -> Mapping[str, str]:
         """Reads the names that are not known, or not any more; gives the prepared transactions' where asked for."""
@@ -252,7 +291,7 @@ class Monitor:
         before = self._refused.get(name)
         longest = _LONGEST_LOCK_BACKOFF if isinstance(error, errors.LockNotAvailable) else _LONGEST_BACKOFF
         backoff = min(before.backoff * 2, longest) if before else 1.0
-        if isinstance(error, errors.InsufficientPrivilege | errors.UndefinedFunction | errors.UndefinedTable):
+        if isinstance(error, _FOR_GOOD):
             # No second look changes that: not again on this connection.
             backoff = float("inf")
         why = _WORDS.get(type(error)) or safe(error.diag.message_primary or str(error))
@@ -272,18 +311,26 @@ class Monitor:
         except CannotConnect as error:
             self._lose(str(error))
             return False
+        if why := too_old(connection.info.server_version):
+            await connection.close()
+            self._lose(why)
+            return False
         # The catalog's own tables do not change under us: a plan may be kept.
         connection.prepare_threshold = 0
         self._connection, self._lost = connection, None
         self._refused.clear()
+        self._schedule, self._replicas = Schedule(), ()
+        self._kept.clear()
         self._read_names_at.clear()
         self._names = decode.Names()
-        self._text = decode.Text(_codec(connection.info.parameter_status("server_encoding") or ""))
+        codec = _codec(connection.info.parameter_status("server_encoding") or "")
+        self._text = decode.Text(codec, redacted=self._redacted)
         self._transactions = 0
         try:
             answer = await connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()")
             row: Any = await answer.fetchone()
             self._names.here = row[0]
+            self.server = server_of(connection.info, None, row[0])
         except psycopg.Error as error:
             await self.close()
             self._lose(safe(str(error)))
@@ -304,6 +351,7 @@ class Monitor:
         return Look(at=at, cost=time.monotonic() - started, missing=missing)
 
 
+_FOR_GOOD = errors.InsufficientPrivilege, errors.UndefinedFunction, errors.UndefinedTable, errors.UndefinedColumn
 _WORDS: Mapping[type[psycopg.Error], str] = {
     errors.InsufficientPrivilege: "not permitted",
     errors.QueryCanceled: "too slow: no answer within 1 s",

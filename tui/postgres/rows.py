@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 
 class _Table(dict[int, str]):
@@ -45,7 +46,8 @@ def safe(text: str, *, lines: bool = False) -> str:
 
     Line ends and tabs become one blank, or stay where ``lines`` is true (a query that is shown whole).
     """
-    if text.isascii() and text.isprintable():
+    # What Python calls printable is none of the categories that are hidden.
+    if text.isprintable():
         return text
     return text.translate(_LINES if lines else _ONE_LINE)
 
@@ -118,7 +120,12 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One row of a pg_stat_progress view. ``done`` and ``total`` in ``unit``; total None or 0 is unknown."""
+    """One row of a pg_stat_progress view. ``done`` and ``total`` in ``unit``, of ``phase``; None is unknown.
+
+    ``phase`` is empty where it is hidden from our role. ``part``: the index or child table in hand. ``parts_done`` of
+    ``parts_total`` count ``parts`` (partitions, tablespaces …) of the whole command. ``skipped``: rows that COPY leaves
+    out as malformed. ``slept_seconds``: by the cost-based delay. Where this server does not tell them they are None.
+    """
 
     pid: int
     command: str
@@ -128,11 +135,21 @@ class Progress:
     total: int | None
     unit: str
     waits_for_pid: int | None
+    part: str = ""
+    parts_done: int | None = None
+    parts_total: int | None = None
+    parts: str = ""
+    skipped: int | None = None
+    slept_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One row of pg_stat_replication; lag in seconds and bytes, None is unknown."""
+    """One row of pg_stat_replication; lag in seconds and bytes, None is unknown.
+
+    ``reply_seconds``: how old the lag is, which is as of the replica's last word. ``state`` is empty where our role may
+    not see more than that it is there.
+    """
 
     application_name: str
     client: str
@@ -140,13 +157,57 @@ class Replica:
     sync_state: str
     replay_lag_seconds: float | None
     replay_lag_bytes: int | None
+    reply_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One row of pg_replication_slots: the bytes of WAL that it keeps, and may at most (None: no limit).
+
+    ``wal_status`` is the server's: reserved, extended, unreserved (about to be lost) or lost; empty is unknown.
+    """
+
+    name: str
+    slot_type: str
+    active: bool
+    wal_status: str
+    retained_bytes: int | None
+    limit_bytes: int | None
+
+
+HolderKind = Literal["session", "standby", "prepared transaction", "slot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Who holds back the oldest xmin: dead rows that are younger than so many transactions stay.
+
+    ``seconds`` since its transaction began, None where that is not known. ``name`` is the session's
+    application_name, the slot's name or the prepared transaction's gid.
+    """
+
+    kind: HolderKind
+    name: str
+    pid: int | None
+    transactions: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What our role may: read every session's statistics, and signal other roles' sessions (but no superuser's)."""
+
+    role: str
+    reads_all: bool
+    signals: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
     """What the server counts: WAL position in bytes, transactions ended in this database, connections of clients.
 
-    None is unknown. On a standby the WAL position is what it has received or replayed.
+    None is unknown. On a standby the WAL position is what it has received or replayed. ``temp_bytes`` is what this
+    database's statements wrote to temporary files; ``usable_connections`` are those that are not reserved.
     """
 
     wal_bytes: int | None
@@ -155,6 +216,8 @@ class Counters:
     max_connections: int
     in_recovery: bool
     rollbacks: int | None = None
+    temp_bytes: int | None = None
+    usable_connections: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +250,7 @@ class Look:
     ``held``: of the relations that were asked for, the locks by relation, pid (None: a prepared transaction) and mode.
     ``own_transactions``: how many of the database's transactions were our own looks, since the connection was made.
     ``cost``: seconds from the first question to the last answer.
+    ``rarely``: the sources that can wait are read every so many seconds, because looks take long; else None.
     """
 
     at: datetime
@@ -201,6 +265,10 @@ class Look:
     own_transactions: int = 0
     missing: tuple[Source, ...] = ()
     held: tuple[tuple[str, int | None, str], ...] = ()
+    slots: tuple[Slot, ...] = ()
+    horizon: Horizon | None = None
+    rights: Rights | None = None
+    rarely: float | None = None
 
     def has(self, source: str) -> bool:
         """This source gave an answer."""

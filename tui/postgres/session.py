@@ -143,6 +143,14 @@ async def connect(
     return connection
 
 
+def server_of(info: psycopg.ConnectionInfo, system_identifier: int | None, database_oid: int) -> Server:
+    """Who is at the other end of this connection."""
+    local = not info.host or info.host.startswith("/")
+    host = "localhost" if local else safe(info.host)
+    version = info.server_version
+    return Server(host, info.port, info.dbname, info.user, version, system_identifier, database_oid)
+
+
 def hang_up(connection: psycopg.AsyncConnection[Any]) -> None:
     """Shuts the connection's line in both directions; whoever waits on it hears of it at once."""
     if not connection.closed:
@@ -228,16 +236,7 @@ class PgSession:
         except StatementFailed:
             identifier = None
         oid = await self.query("SELECT oid FROM pg_database WHERE datname = current_database()")
-        local = not info.host or info.host.startswith("/")
-        return Server(
-            "localhost" if local else safe(info.host),
-            info.port,
-            info.dbname,
-            info.user,
-            info.server_version,
-            identifier,
-            int(oid.rows[0][0] or 0),
-        )
+        return server_of(info, identifier, int(oid.rows[0][0] or 0))
 
     async def execute(self, text: str | bytes, parameters: Mapping[str, object] | None = None) -> Result:
         """Runs one statement; raises StatementFailed or ConnectionLost."""

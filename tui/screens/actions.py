@@ -7,7 +7,7 @@ from textual.binding import Binding
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """``action`` is also the binding's id, with ``console.`` before it; ``help`` is one sentence."""
+    """``action`` is also the binding's id, with the screen's name before it; ``help`` is one sentence."""
 
     action: str
     key: str
@@ -15,14 +15,14 @@ class Act:
     help: str
     shown: str = ""
 
-    @property
-    def binding(self) -> Binding:
+    def bound(self, screen: str) -> Binding:
+        """The binding for the screen of this name."""
         return Binding(
             self.key,
             self.action,
             self.label,
             show=False,
-            id=f"console.{self.action}",
+            id=f"{screen}.{self.action}",
             tooltip=self.help,
             key_display=self.name,
         )

@@ -1,4 +1,4 @@
-"""``ctrl+p``: every action of the console by name."""
+"""``ctrl+p``: every action of the screen by name."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -6,14 +6,16 @@ from functools import partial
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from .actions import ACTS, Act
+from .actions import Act
+from .home import Home
 
 
-class ConsoleCommands(Provider):
+class HomeCommands(Provider):
     """Offers what works now; an action that does not is not offered."""
 
     def _acts(self) -> Iterator[Act]:
-        return (act for act in ACTS if self.screen.check_action(act.action, ()))
+        acts = self.screen.acts if isinstance(self.screen, Home) else ()
+        return (act for act in acts if self.screen.check_action(act.action, ()))
 
     async def discover(self) -> Hits:
         for act in self._acts():

@@ -9,14 +9,12 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.engine import events as e
 from tui.engine.facts import Holder
 from tui.engine.sample import Sample
 from tui.engine.state import RunState, ScriptState, VerificationStatus
-from tui.postgres.rows import safe
 from tui.runbook.model import Runbook
 from tui.widgets.frame import Divider, KeyBar, Rule
 from tui.widgets.gauges import History
@@ -27,40 +25,36 @@ from tui.widgets.locks import LockPane
 from tui.widgets.outline import Key, strip_line
 from tui.widgets.outline_pane import OutlinePane
 from tui.widgets.panel import panel_lines
-from tui.widgets.session import session_lines
 from tui.widgets.view import View
 
 from . import flows
 from .actions import ACTS
-from .dialog import NO, Answer, Choice, Dialog
 from .held import HeldKey
-from .help import HelpScreen
-from .keys import hints, watching, works
+from .help import console_help
+from .home import HIGH, LOW, NARROW, Home
+from .keys import acts, hints, may_signal, watching, works
 from .leading import gate, next_line
-from .messages import Command, LeaveAsked, TakenOver, ThemeAsked
+from .messages import Command, TakenOver
+from .session import SessionScreen
 
 if TYPE_CHECKING:
     from tui.engine.run import Run
 
-NARROW = 100
-LOW = 30
 
-
-class ConsoleScreen(Screen[None]):
+class ConsoleScreen(Home):
     """Give it states with ``show_state`` and samples with ``show_sample``; it asks nobody for anything else."""
 
     CSS_PATH = "console.tcss"
     AUTO_FOCUS = "#outline"
-    BINDINGS: ClassVar[list[BindingType]] = [act.binding for act in ACTS]
+    BINDINGS: ClassVar[list[BindingType]] = [act.bound("console") for act in ACTS]
+    acts = ACTS
 
     def __init__(
         self, runbook: Runbook | None, clock: Callable[[], datetime] = e.now, held: HeldKey | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(clock, held)
         self.state = RunState()
-        self.moment = clock
         self._runbook = runbook
-        self._held = held or HeldKey()
         self._sample: Sample | None = None
         self._before: RunState | None = None
         self._scripts: dict[str, ScriptState] = {}
@@ -92,7 +86,7 @@ class ConsoleScreen(Screen[None]):
             self.query_one(f"#{name}", Lines).can_focus = False
         self.query_one("#header", Lines).show(lambda width: header_lines(self.view(), width))
         self.query_one("#strip", Lines).show(lambda width: [strip_line(self.view(), width)])
-        self.query_one("#gauges", Lines).show(lambda width: [self._history.line(width, self.moment())])
+        self.query_one("#gauges", Lines).show(self._gauges)
         self.query_one("#step", Lines).show(self._panel)
         self.set_interval(1.0, self.tick_clock)
         self._arrange(self.size.width, self.size.height)
@@ -104,6 +98,7 @@ class ConsoleScreen(Screen[None]):
 
     def _arrange(self, width: int, height: int) -> None:
         self.set_class(width < NARROW or height < LOW, "-narrow")
+        self.set_class(height >= HIGH, "-high")
         outline = 44 if width < 150 else min(64, width // 3)
         self.query_one("#outline").styles.width = "100%" if self.narrow else outline
         joint = None if self.narrow else outline
@@ -153,6 +148,7 @@ class ConsoleScreen(Screen[None]):
     def show_sample(self, sample: Sample) -> None:
         """Another look at the server."""
         self._sample = sample
+        self._history.limits = self.view().limits
         self._history.add(sample)
         self.redraw()
 
@@ -228,6 +224,7 @@ class ConsoleScreen(Screen[None]):
         opened = self.state.opened
         self.set_class(opened is not None and opened.target.production, "-production")
         view = self.view()
+        self._history.limits = view.limits
         outline = self.query_one(OutlinePane)
         outline.feed(view)
         if outline.cursor is None and outline.keys:
@@ -242,7 +239,7 @@ class ConsoleScreen(Screen[None]):
     def _share_height(self, narrow: bool) -> bool:
         """Waits give the tree what it needs; else the step or the detail has most of the room. True if it changed."""
         step, locks = self.query_one("#step", Lines), self.query_one(LockPane)
-        room = max(6, self.query_one("#right").size.height - (2 if narrow else 3))
+        room = max(6, self.query_one("#right").size.height - (1 if narrow else 2) - self._gauge_rows)
         tree = bool(self._sample and self._sample.tree.roots)
         if narrow and self.list_shown:
             height = max(3, self.query_one("#right").size.height - 1)
@@ -269,6 +266,14 @@ class ConsoleScreen(Screen[None]):
             return
         rules: list[Widget] = [self.query_one("#rule-locks"), self.query_one("#rule-gauges")]
         self.query_one(Divider).meet(rules)
+
+    @property
+    def _gauge_rows(self) -> int:
+        """As many as the style sheet gives them."""
+        return max(1, self.query_one("#gauges").size.height)
+
+    def _gauges(self, width: int) -> list[Line]:
+        return self._history.lines(width, self.moment(), self._gauge_rows)
 
     def _panel(self, width: int) -> list[Line]:
         right = self.query_one("#right")
@@ -373,15 +378,19 @@ class ConsoleScreen(Screen[None]):
 
     def action_detail(self) -> None:
         node = self.query_one(LockPane).selected
-        if node is not None and node.pid is not None:
-            pid = node.pid
-            self.app.push_screen(self._detail(pid))
+        if node is not None:
+            signal = self._signal if may_signal(self.view()) else None
+            self.app.push_screen(SessionScreen(node.key, lambda: self._sample, self._look_at, signal, self.moment))
 
-    def _detail(self, pid: int) -> Dialog:
-        def lines(width: int) -> list[Line]:
-            return session_lines(self._sample, pid, width)
+    def _look_at(self, pid: int | None) -> None:
+        async def work(run: "Run") -> None:
+            run.look_at(pid)
 
-        return Dialog(f"Session {pid}", lines, (Choice(NO, "Close", "harmless"),), self._held)
+        # Each in a group of its own: what closes one must not be taken for what opens the next.
+        self._command(f"look at {pid}", work)
+
+    async def _signal(self, pid: int) -> None:
+        self._command("signal", lambda run: flows.signal(self, run, pid))
 
     def action_list(self) -> None:
         if self.narrow:
@@ -389,41 +398,9 @@ class ConsoleScreen(Screen[None]):
         self.redraw()
         self.query_one(OutlinePane if not self.narrow or self.list_shown else LockPane).focus()
 
-    def action_theme(self) -> None:
-        self.post_message(ThemeAsked())
-
-    def action_help(self) -> None:
-        self.app.push_screen(HelpScreen())
-
-    def action_leave(self) -> None:
-        self.post_message(LeaveAsked())
-
-    @on(KeyBar.Pressed)
-    async def _clicked(self, event: KeyBar.Pressed) -> None:
-        if self.check_action(event.action, ()) is not False:
-            await self.run_action(event.action)
-
-    # Questions and words
-
-    async def ask(
-        self,
-        title: str,
-        body: Callable[[int], list[Line]],
-        choices: tuple[Choice, ...],
-        *,
-        prompt: str | None = None,
-        text: str = "",
-        accepts: Callable[[str], str] = lambda text: "",
-        at_once: bool = False,
-    ) -> Answer:
-        """Put a question and wait for the answer; the console behind it goes on."""
-        dialog = Dialog(title, body, choices, self._held, prompt=prompt, text=text, accepts=accepts, at_once=at_once)
-        return await self.app.push_screen_wait(dialog)
+    def help_lines(self, width: int) -> list[Line]:
+        return console_help(acts(self.view()), width)
 
     def taken_over(self) -> None:
         """The run that was watched is ours."""
         self.post_message(TakenOver())
-
-    def say(self, text: str, *, bad: bool = False) -> None:
-        """A word at the edge of the screen."""
-        self.notify(safe(text), severity="error" if bad else "information", markup=False, timeout=10 if bad else 5)

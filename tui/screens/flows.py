@@ -1,13 +1,13 @@
 """What a key sets going: look, ask if there is something to lose, then tell the engine. Workers of the app run it."""
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tui.engine.connections import OtherOperator
 from tui.engine.rollback import RollbackImpossible, RollbackPlan
 from tui.engine.state import NextAct, RunState, StepStatus
 from tui.widgets.line import wrap
 
-from . import endings, way_back
+from . import endings, signals, way_back
 from . import questions as q
 from .dialog import NO, Answer, Choice
 
@@ -198,28 +198,18 @@ async def cancel(console: Asker, run: "Run") -> None:
 
 async def signal(console: Asker, run: "Run", pid: int) -> None:
     """``k``: a close look at a session, then its end or that of its query."""
-    preview = await run.preview_signal(pid)
-    choices: tuple[Choice, ...] = (Choice(NO, "No, keep it", "harmless"),)
-    # A session that is idle in its transaction has no query: cancelling would look like help and free nobody.
-    if preview.allowed is None and preview.session.state == "active":
-        choices = (*choices, Choice("cancel", "Cancel its query"))
-    if preview.allowed is None:
-        choices = (*choices, Choice("terminate", "Terminate", "danger"))
-    seen = console.moment()
-    answer = await console.ask(
-        f"Terminate session {pid}?",
-        lambda width: q.signal_lines(preview, seen, console.view().sample, width),
-        choices,
+    await signals.signal(
+        console.ask, lambda: console.view().sample, console.moment, run, pid, lambda: _next_try(console.state, pid)
     )
-    action: Literal["cancel", "terminate"]
-    match answer.choice:
-        case "cancel":
-            action = "cancel"
-        case "terminate":
-            action = "terminate"
-        case _:
-            return
-    await run.signal(preview, action)
+
+
+def _next_try(state: RunState, pid: int) -> str:
+    """Between two tries nobody waits for whom we gave way to."""
+    script = state.script
+    if script is None or script.phase != "backoff" or not script.waits:
+        return ""
+    held_up = any(blocker.pid == pid for blocker in script.waits[-1].blockers)
+    return f"{script.started.script} waited for it and tries again soon" if held_up else ""
 
 
 async def roll_back(console: Asker, run: "Run") -> None:

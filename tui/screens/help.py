@@ -1,5 +1,6 @@
 """``?``: the signs and the keys."""
 
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,7 +11,7 @@ from textual.screen import ModalScreen
 from tui.widgets.line import Line, Role, wrap
 from tui.widgets.lines import Lines
 
-from .actions import ACTS
+from .actions import Act
 
 _SIGNS: tuple[tuple[str, Role, str], ...] = (
     ("✓", "good", "done, committed, passed"),
@@ -56,6 +57,10 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,question_mark,q,enter", "dismiss", "Close", id="help.close", show=False),
     ]
 
+    def __init__(self, lines: Callable[[int], list[Line]]) -> None:
+        super().__init__()
+        self._lines = lines
+
     def compose(self) -> ComposeResult:
         yield Lines(id="help")
 
@@ -63,30 +68,41 @@ class HelpScreen(ModalScreen[None]):
         pane = self.query_one("#help", Lines)
         pane.border_title = Content("Signs and keys")
         pane.border_subtitle = Content("esc closes")
-        pane.show(help_lines)
+        pane.show(self._lines)
         pane.focus()
 
 
-def help_lines(width: int) -> list[Line]:
+def console_help(acts: Sequence[Act], width: int) -> list[Line]:
     """Keys first, then the signs."""
-    lines = [Line("Keys", "strong")]
-    for act in ACTS:
-        lines += _entry(act.name, "key", act.help, width)
-    for key, text in _MOVES:
-        lines += _entry(key, "key", text, width)
-    lines += [Line(), Line("Signs", "strong")]
+    lines = [*key_lines(acts, width), Line(), Line("Signs", "strong")]
     for sign, role, text in _SIGNS:
-        lines += _entry(sign, role, text, width)
-    lines += [Line(), Line("In the lock tree", "strong")]
-    for sign, text in _TREE:
-        lines += _entry(sign, "us", text, width)
-    lines += [Line(), Line("Rehearsal", "strong")]
+        lines += entry(sign, role, text, width)
+    lines += [Line(), *tree_lines(width), Line(), Line("Rehearsal", "strong")]
     for word, role, text in _WORDS:
-        lines += _entry(word, role, text, width, 10)
+        lines += entry(word, role, text, width, 10)
     return [*lines, *wrap(_DEADLINE, width - 1, indent="  ")]
 
 
-def _entry(sign: str, role: Role, text: str, width: int, room: int = 7) -> list[Line]:
+def key_lines(acts: Sequence[Act], width: int) -> list[Line]:
+    """A screen's own keys, then those that every screen has."""
+    lines = [Line("Keys", "strong")]
+    for act in acts:
+        lines += entry(act.name, "key", act.help, width)
+    for key, text in _MOVES:
+        lines += entry(key, "key", text, width)
+    return lines
+
+
+def tree_lines(width: int) -> list[Line]:
+    """The strokes of the lock tree."""
+    lines = [Line("In the lock tree", "strong")]
+    for sign, text in _TREE:
+        lines += entry(sign, "us", text, width)
+    return lines
+
+
+def entry(sign: str, role: Role, text: str, width: int, room: int = 7) -> list[Line]:
+    """A sign, and behind it what it means."""
     first, *rest = wrap(text, width - room - 2)
     head = Line("  ").column(sign, room, role).extend(first)
     return [head, *(Line(" " * (room + 2)).extend(line) for line in rest)]

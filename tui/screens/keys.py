@@ -7,10 +7,17 @@ from tui.widgets.panel import summed_up
 from tui.widgets.view import View
 from tui.widgets.watch import gone_words, named
 
-from .actions import ACTS
+from .actions import ACTS, Act
 
 _ALWAYS = {"list", "theme", "help", "leave"}
 _ACTING = {act.action for act in ACTS} - _ALWAYS
+_LOOKING = _ALWAYS | {"detail", "summary"}
+
+
+def acts(view: View) -> tuple[Act, ...]:
+    """The keys that there are: a console that only looks has none that act."""
+    watched = view.state.watched
+    return tuple(act for act in ACTS if watched is None or not watched.read_only or act.action in _LOOKING)
 
 
 def watching(view: View) -> str:
@@ -18,13 +25,20 @@ def watching(view: View) -> str:
     watched = view.state.watched
     if watched is None:
         return ""
-    return f"{named(watched.holder)} has this run in hand: you watch" if watched.holder else gone_words(view.holder)
+    if watched.read_only:
+        return "read only: this console looks and does nothing"
+    return f"{named(watched.holder)} has this run in hand: you watch" if watched.holder else gone_words(view)
 
 
 def looking_only(view: View) -> bool:
     """On production, until the database's name was typed."""
     opened = view.state.opened
     return opened is None or (opened.target.production and not view.state.production_confirmed)
+
+
+def may_signal(view: View) -> bool:
+    """Sessions may be ended from here at all: the run is in our hand, on production by its name."""
+    return view.state.watched is None and not looking_only(view)
 
 
 def works(action: str, view: View, selected: Key | None, target: int | None, in_locks: bool) -> bool:

@@ -1,18 +1,15 @@
-"""What the console asks of the app."""
+"""What a screen asks of its app."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from textual.message import Message
 
-if TYPE_CHECKING:
-    from tui.engine.run import Run
-
 
 class Command(Message):
-    """The operator wants something of the run; one at a time of each ``group``."""
+    """The operator wants something of what the app works with, as its run; one at a time of each ``group``."""
 
-    def __init__(self, group: str, work: "Callable[[Run], Awaitable[None]]") -> None:
+    def __init__(self, group: str, work: Callable[[Any], Awaitable[None]]) -> None:
         self.group = group
         self.work = work
         super().__init__()

@@ -1,72 +1,14 @@
-"""What the dialogs say: pure text from state, plan and preview. Only what is known is said."""
-
-from datetime import datetime
+"""What the dialogs say: pure text from the state. Only what is known is said."""
 
 from tui.engine.deadline import deadline
 from tui.engine.facts import Holder
 from tui.engine.gates import ENDS, LATE
-from tui.engine.operator import SignalPreview
-from tui.engine.sample import LockNode, Sample
 from tui.engine.state import NextAct, RunState, StepState
-from tui.postgres.rows import MONITOR
 from tui.widgets.line import Line, join, wrap
 from tui.widgets.proof import margin_words
 from tui.widgets.sql import whole_sql
 from tui.widgets.watch import holder_words, named
-from tui.widgets.words import clock, counted, listed, running
-
-
-def signal_lines(preview: SignalPreview, seen: datetime, sample: Sample | None, width: int) -> list[Line]:
-    """Who it is, what it holds, what its end frees and what is lost with it, as ``seen`` then; and what changed."""
-    session = preview.session
-    name = session.application_name or "no application name"
-    who = f"{name} as {session.user}" + (f" from {session.client}" if session.client else "")
-    since = f", since {clock(session.backend_start)}" if session.backend_start else ""
-    state = Line(session.state or "state unknown", "warn" if session.state.startswith("idle in") else "")
-    if session.transaction_seconds is not None:
-        state.add(f" {running(session.transaction_seconds)}")
-    if session.query:
-        state.add(" · last: ", "dim").add(" ".join(session.query[:300].split()))
-    lines = [*wrap(who + since, width), state.cut(width)]
-    if preview.holds:
-        lines += wrap(f"holds {listed(preview.holds, 3)}", width)
-    lines += [Line(), _frees(preview), _lost(preview)]
-    if preview.allowed is not None:
-        lines += [Line(), *wrap(f"it cannot be signalled: {preview.allowed}", width, "bad")]
-    return [*lines, *_since(preview, seen, sample, width)]
-
-
-def _since(preview: SignalPreview, seen: datetime, sample: Sample | None, width: int) -> list[Line]:
-    """The newest look against the close one, for it goes on while one thinks."""
-    lines = [Line(f"as seen at {clock(seen, seconds=True)}", "dim")]
-    if sample is None or sample.at <= seen or any(source.name == MONITOR for source in sample.missing):
-        return lines
-    pid = preview.session.pid
-    if all(session.pid != pid for session in sample.sessions):
-        return [*lines, Line("it is gone by now: nothing will be sent", "warn")]
-    if preview.frees_us and not any(_leads_to_us(root, pid) for root in sample.tree.roots):
-        return [*lines, *wrap("we do not wait for it any more: the step went on, or gave way", width, "warn")]
-    return lines
-
-
-def _leads_to_us(node: LockNode, pid: int, below: bool = False) -> bool:
-    """Our session stands somewhere under this one."""
-    if below and node.ours:
-        return True
-    return any(_leads_to_us(child, pid, below or node.pid == pid) for child in node.children)
-
-
-def _frees(preview: SignalPreview) -> Line:
-    others = counted(len(preview.frees), "session")
-    if preview.frees_us:
-        return Line("frees us").add(f" and {others} behind" if preview.frees else "", "")
-    return Line(f"frees {others}" if preview.frees else "nobody waits for it", "" if preview.frees else "warn")
-
-
-def _lost(preview: SignalPreview) -> Line:
-    if preview.has_written:
-        return Line("its open transaction has written: those writes would be lost", "warn")
-    return Line("its open transaction has written nothing: nothing of it is lost")
+from tui.widgets.words import counted
 
 
 def repair_lines(step: StepState, width: int) -> list[Line]:

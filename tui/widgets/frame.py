@@ -8,12 +8,12 @@ from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
-from .line import Line
+from .line import Line, Role
 from .lines import Lines
 
 
 class Rule(Lines):
-    """A horizontal line; ``joint`` is the column where the vertical one meets it."""
+    """A horizontal line; ``joint`` is the column where the vertical one meets it. It may bear a title."""
 
     can_focus = False
 
@@ -22,6 +22,7 @@ class Rule(Lines):
         self._mark = mark
         self.joint: int | None = None
         self.lit = False
+        self.title = Line()
 
     def on_mount(self) -> None:
         self.show(self._content)
@@ -30,6 +31,12 @@ class Rule(Lines):
         """A lit rule stands over the pane that has the focus."""
         if lit != self.lit:
             self.lit = lit
+            self.rebuild()
+
+    def entitle(self, title: Line) -> None:
+        """Writes this at the rule's beginning."""
+        if title != self.title:
+            self.title = title
             self.rebuild()
 
     def join_at(self, column: int | None) -> None:
@@ -42,7 +49,11 @@ class Rule(Lines):
             row = "─" * width
         else:
             row = "─" * self.joint + self._mark + "─" * (width - self.joint - 1)
-        return [Line(row[:1000], "us" if self.lit else "rule")]
+        role: Role = "us" if self.lit else "rule"
+        if not self.title.parts:
+            return [Line(row[:1000], role)]
+        line = Line("── ", role).extend(self.title.cut(width - 5)).add(" ")
+        return [line.add("─" * (width - line.cells), role)]
 
 
 class Divider(Lines):

@@ -1,117 +1,142 @@
-"""Four figures with their last minute: sessions blocked, WAL, replication lag, transactions a second."""
+"""The gauges: each figure with its last minute in bars, drawn against the limit that the runbook sets it."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
+
+from rich.cells import cell_len
 
 from tui.engine.sample import Sample
 from tui.postgres.rows import MONITOR
 
+from .figures import Gauge, Limits, Past, failed, gauges, named
 from .line import Line, Role
-from .words import duration, number, running, size
+from .sparkline import Series, bars
+from .words import duration, running
 
-_BARS = "▁▂▃▄▅▆▇█"
-_KEPT = 60
-# Figures stand still while they change: each has room for its usual width.
-_WIDEST = {"blo": 2, "WAL": 9, "lag": 5, "tps": 4}
-
-
-def sparkline(values: Iterable[float | None], width: int) -> str:
-    """The last ``width`` values, the highest of them as a full bar; a gap where nothing is known."""
-    shown = list(values)[-width:]
-    top = max((v for v in shown if v is not None), default=0.0)
-    bars = "".join(" " if v is None else _BARS[round((len(_BARS) - 1) * v / top) if top > 0 else 0] for v in shown)
-    return bars.rjust(width)
+_COLUMN = 24
+"""Cells that a gauge has at least, where there are several rows of them."""
+_FEWEST, _MOST = 8, 60
+"""Cells of a sparkline: it gives up words before it has fewer than the first, and needs no more than the second."""
+_WORDS = 12
+"""Cells beside the bars' that words in the place of a figure may take from the others."""
+_WIDEST = {"blocked": 2, "behind": 5, "WAL": 9, "tps": 4, "monitor": 10, "temp": 8, "xmin": 6}
+"""Figures stand still while they change: each has room for its usual width."""
 
 
 class History:
-    """What the gauges remember."""
+    """What the gauges remember. ``limits`` may change at any time: they are drawn in, not remembered."""
 
     def __init__(self) -> None:
-        self.blocked: deque[float | None] = deque(maxlen=_KEPT)
-        self.wal: deque[float | None] = deque(maxlen=_KEPT)
-        self.lag: deque[float | None] = deque(maxlen=_KEPT)
-        self.tps: deque[float | None] = deque(maxlen=_KEPT)
+        self.limits = Limits()
+        self._series: dict[str, Series] = {}
         self._sample: Sample | None = None
+        self._past = Past()
+        self._written = 0
 
     def add(self, sample: Sample) -> None:
         """Remember one sample's figures."""
         self._sample = sample
-        self.blocked.append(sample.blocked_sessions)
-        self.wal.append(sample.wal_rate)
-        self.lag.append(sample.replica_lag)
-        self.tps.append(sample.transaction_rate)
+        self._past = self._remembered(sample)
+        for gauge in gauges(sample, self.limits, self._past):
+            self._series.setdefault(gauge.key, Series()).add(sample.at, gauge.value)
 
-    def line(self, width: int, now: datetime) -> Line:
-        """One row; each gauge has a quarter of it, the last one what remains. Without a monitor it says so, once."""
+    def _remembered(self, sample: Sample) -> Past:
+        known, gone, temp = self._past.replicas, self._past.gone or {}, self._past.temp
+        if not failed(sample, ("replication",)):
+            present = named(sample.replicas)
+            # Who never told how far it is (pg_receivewal) is no replica that could be missed.
+            known |= {name for name, replica in present.items() if replica.replay_lag_bytes is not None}
+            gone = {name: gone.get(name, sample.at) for name in known - set(present)}
+        written = sample.counters.temp_bytes if sample.counters is not None else None
+        if self.limits.window is None:
+            temp = None
+        elif written is not None and (temp is None or written < self._written):
+            temp = sample.at, written
+        self._written = self._written if written is None else written
+        return Past(known, gone, temp)
+
+    def lines(self, width: int, now: datetime, height: int = 1) -> list[Line]:
+        """``height`` rows of gauges in columns. Without a monitor the first row says so, once."""
         sample = self._sample
         if sample is None:
-            return Line(" no sample yet", "dim").pad(width)
+            return _rows([Line(" no sample yet", "dim")], width, height)
         lost = next((source for source in sample.missing if source.name == MONITOR), None)
         if lost is not None:
             age = running((now - lost.since).total_seconds())
-            return Line(" ").add(f" monitor n/a for {age} ", "badge-warn").add(f" {lost.why}", "warn").pad(width)
-        gauges: list[tuple[str, deque[float | None], str, Role]] = [
-            (
-                "blocked",
-                self.blocked,
-                _count(sample.blocked_sessions),
-                "warn" if sample.blocked_sessions else "",
-            ),
-            ("WAL", self.wal, f"{size(sample.wal_rate)}/s" if sample.wal_rate is not None else "", ""),
-            (_lag_name(sample), self.lag, _lag(sample), ""),
-            ("tps", self.tps, *_transactions(sample)),
-        ]
-        words = [
-            figure.rjust(_WIDEST[name[:3]]) if figure else f"{'n/a ' if width > 100 else ''}{_why(sample, name)}"
-            for name, _, figure, _ in gauges
-        ]
-        taken = sum(len(name) + len(word) + 4 for (name, *_), word in zip(gauges, words, strict=True))
-        bars = max(0, min(_KEPT, (width - taken) // max(1, sum(bool(figure) for *_, figure, _ in gauges)) - 1))
-        line = Line()
-        for (name, values, figure, role), word in zip(gauges, words, strict=True):
-            line.add(f" {name} ", "dim")
-            if figure:
-                line.add(sparkline(values, bars), role or "us").add(f" {word} ", role or "strong")
-            else:
-                line.add(f"{word}  ", "dim")
-        return line.pad(width)
+            said = Line(" ").add(f" monitor n/a for {age} ", "badge-warn").add(f" {lost.why}", "warn")
+            return _rows([said], width, height)
+        found = gauges(sample, self.limits, self._past)
+        columns = max(4, width // 20) if height == 1 else max(1, width // _COLUMN)
+        columns = min(columns, -(-len(found) // height))
+        shown = _chosen(found, columns * height)
+        cells = [_Cell(gauge, self._series.get(gauge.key), sample, now) for gauge in shown]
+        return _rows(_draw([cells[n::columns] for n in range(columns)], width), width, height)
 
 
-def _transactions(sample: Sample) -> tuple[str, Role]:
-    """How many end a second, and how many of those are rolled back: an application that meets errors shows here."""
-    rate, failed = sample.transaction_rate, sample.rollback_rate
-    if rate is None or failed is None or failed < 1:
-        return _count(rate), ""
-    return f"{rate:.0f}, {failed:.0f} fail", "warn"
+class _Cell:
+    """One gauge in its place: its figure, short and long. Of a source that failed the last one known, with its age."""
+
+    def __init__(self, gauge: Gauge, series: Series | None, sample: Sample, now: datetime) -> None:
+        self.gauge, self.series = gauge, series
+        self.role: Role = gauge.role or "strong"
+        why = failed(sample, gauge.sources)
+        if gauge.value is not None:
+            short = gauge.words(gauge.value)
+            self.texts = short, gauge.more or short
+        elif why and series is not None and series.last is not None:
+            at, value = series.last
+            old = f"{gauge.words(value)}, {_age(now, at)} old"
+            self.texts, self.role = (old, f"{old}: {why}"), "warn"
+        else:
+            self.texts = (f"n/a {why.partition(':')[0]}", f"n/a {why}") if why else (gauge.why, gauge.why)
+            self.role = gauge.role or "dim"
+
+    def room(self, which: int) -> int:
+        """Cells that the figure needs; words in the place of one have the bars' as well."""
+        usual = _WIDEST.get(self.gauge.key, 4)
+        if self.gauge.value is None:
+            return max(usual, min(_WORDS, cell_len(self.texts[0]) - _FEWEST // 2 - 1))
+        return max(usual, cell_len(self.texts[which]))
+
+    def draw(self, line: Line, which: int, cells: int, room: int) -> None:
+        """Bars and figure, ``cells + 1 + room`` wide."""
+        if self.gauge.value is None:
+            whole = cells + 1 + room
+            line.column(self.texts[cell_len(self.texts[1]) <= whole], whole, self.role)
+            return
+        if cells and self.series is not None:
+            for run, over in bars(self.series.cells(cells), self.gauge.limit):
+                warned = over or (self.gauge.limit is None and self.role == "warn")
+                line.add(run, "warn" if warned else "us")
+        line.add(" ").column(self.texts[which], room, self.role)
 
 
-def _count(value: float | None) -> str:
-    return "" if value is None else number(round(value))
+def _draw(columns: Sequence[Sequence[_Cell]], width: int) -> list[Line]:
+    names = [max(cell_len(cell.gauge.name) for cell in column) for column in columns]
+    for which in (1, 0):
+        rooms = [max(cell.room(which) for cell in column) for column in columns]
+        cells = min(_MOST, (width - sum(names) - sum(rooms)) // len(columns) - 3)
+        if cells >= _FEWEST:
+            break
+    rows = [Line() for _ in range(max(map(len, columns)))]
+    for column, name, room in zip(columns, names, rooms, strict=True):
+        for row, cell in zip(rows, column, strict=False):
+            row.add(" ").column(cell.gauge.name, name, "dim").add(" ")
+            cell.draw(row, which, max(0, cells), room)
+    return rows
 
 
-def _lag(sample: Sample) -> str:
-    return duration(sample.replica_lag) if sample.replica_lag is not None else ""
+def _rows(lines: Sequence[Line], width: int, height: int) -> list[Line]:
+    return [(lines[row] if row < len(lines) else Line()).pad(width) for row in range(height)]
 
 
-def _lag_name(sample: Sample) -> str:
-    return f"lag {sample.replicas[0].application_name[:8]}" if len(sample.replicas) == 1 else "lag"
+def _chosen(found: Sequence[Gauge], places: int) -> list[Gauge]:
+    """The first by rank, of whom the last give way to those that are urgent; in the order of their ranks."""
+    urgent = [gauge for gauge in found if gauge.urgent][:places]
+    quiet = [gauge for gauge in found if not gauge.urgent]
+    return sorted([*urgent, *quiet[: places - len(urgent)]], key=lambda gauge: gauge.rank)
 
 
-_SOURCES = {
-    "blocked": ("activity", "locks"),
-    "WAL": ("counters",),
-    "lag": ("replication", "replicas"),
-    "tps": ("counters",),
-}
-
-
-def _why(sample: Sample, gauge: str) -> str:
-    """Why a figure is missing, in the sampler's words where it has some."""
-    names = _SOURCES.get(gauge.split()[0], ())
-    for source in sample.missing:
-        if source.name in names:
-            return source.why
-    if gauge.startswith("lag"):
-        return "no replica" if not sample.replicas else "not known yet"
-    return "not known yet"
+def _age(now: datetime, at: datetime) -> str:
+    seconds = max(0.0, (now - at).total_seconds())
+    return f"{seconds:.0f} s" if seconds < 60 else duration(seconds)

@@ -49,7 +49,7 @@ def _alarms(view: View) -> Iterator[str]:
     if state.awaited is not None:
         yield f"NO SERVER {running((view.now - state.awaited.at).total_seconds())}"
     if state.watched is not None:
-        yield "YOU WATCH"
+        yield "READ ONLY" if state.watched.read_only else "YOU WATCH"
     if state.paused:
         yield "PAUSED"
 
@@ -60,7 +60,8 @@ def _window(view: View, width: int) -> Line:
         return Line().pad(width)
     if state.watched is not None:
         holder = state.watched.holder
-        text = Line(f" {holder_words(holder)}", "strong") if holder else Line(f" {gone_words(view.holder)}", "warn")
+        free: Role = "" if state.watched.read_only else "warn"
+        text = Line(f" {holder_words(holder)}", "strong") if holder else Line(f" {gone_words(view)}", free)
         return text.cut(width).pad(width)
     ends, began = state.window_ends_at, state.window_opened_at
     if ends is None or began is None:
@@ -95,7 +96,8 @@ def _narrow(view: View, width: int) -> Line:
     left.add(f" {target.database}", "strong").add(f"@{target.host} · {target.version}")
     if view.state.watched is not None:
         holder = view.state.watched.holder
-        told = Line(f"{named(holder)} has it ", "strong") if holder else Line("enter takes it in hand ", "warn")
+        free = Line("nobody has it ") if view.state.watched.read_only else Line("enter takes it in hand ", "warn")
+        told = Line(f"{named(holder)} has it ", "strong") if holder else free
         return spread(left, told.cut(width // 2), width)
     ends = view.state.window_ends_at
     if ends is None:

@@ -59,7 +59,7 @@ class Line:
     @property
     def cells(self) -> int:
         """The width in terminal cells."""
-        return sum(cell_len(text) for text, _ in self.parts)
+        return sum(_cells(text) for text, _ in self.parts)
 
     def cut(self, width: int) -> "Line":
         """At most ``width`` cells; ``…`` marks what is missing."""
@@ -67,7 +67,7 @@ class Line:
             return self
         line, left = Line(), width - 1
         for text, role in self.parts:
-            cells = cell_len(text)
+            cells = _cells(text)
             if cells > left:
                 line.parts.append((set_cell_size(text, max(0, left)) + "…", role))
                 break
@@ -94,6 +94,10 @@ class Line:
 
     def __repr__(self) -> str:
         return f"Line({self.text!r})"
+
+
+def _cells(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def spread(left: Line, right: Line, width: int) -> Line:

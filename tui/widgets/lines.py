@@ -1,7 +1,7 @@
 """A pane drawn line by line: only the lines that changed are drawn again, which four times a second must be cheap."""
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar, overload
 
 from rich.segment import Segment
 from rich.style import Style
@@ -15,6 +15,35 @@ from textual.strip import Strip
 from .line import Line, Role
 
 ROLES: tuple[Role, ...] = Role.__args__[1:]  # type: ignore[attr-defined]
+
+_Row = TypeVar("_Row")
+
+
+class Made(Sequence[Line], Generic[_Row]):
+    """A head, and then a line of each row, made when it is asked for: of thousands only those that are seen."""
+
+    def __init__(self, head: Sequence[Line], rows: Sequence[_Row], make: Callable[[_Row], Line]) -> None:
+        self._head = head
+        self._rows = rows
+        self._make = make
+        self._made: dict[int, Line] = {}
+
+    def __len__(self) -> int:
+        return len(self._head) + len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Line: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Line]: ...
+    def __getitem__(self, index: int | slice) -> Line | list[Line]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        if number < len(self._head):
+            return self._head[number]
+        if number not in self._made:
+            self._made[number] = self._make(self._rows[number - len(self._head)])
+        return self._made[number]
 
 
 class Lines(ScrollView):
@@ -56,6 +85,7 @@ class Lines(ScrollView):
         self._build: Callable[[int], Sequence[Line]] = lambda width: ()
         self._lines: Sequence[Line] = ()
         self._drawn: dict[int, tuple[Line, Strip]] = {}
+        self._styles: dict[Role, Style] = {}
         self._width = 0
         self._height = 0
         self.cursor_row: int | None = None
@@ -105,14 +135,14 @@ class Lines(ScrollView):
 
     def render_line(self, y: int) -> Strip:
         row = y + self.scroll_offset.y
-        base = self.rich_style
+        base = self._style("")
         width = self.size.width
         if row >= len(self._lines):
             return Strip.blank(width, base)
         drawn = self._drawn.get(row)
         line = self._lines[row]
         if drawn is None or drawn[0] != line:
-            strip = Strip([Segment(text, base + self._style(role)) for text, role in line.cut(width).parts])
+            strip = Strip([Segment(text, self._style(role)) for text, role in line.cut(width).parts])
             drawn = line, strip.adjust_cell_length(width, base)
             self._drawn[row] = drawn
         strip = drawn[1]
@@ -122,10 +152,18 @@ class Lines(ScrollView):
         return strip
 
     def _style(self, role: Role) -> Style:
-        return self.get_component_rich_style(f"role--{role}", partial=True) if role else Style.null()
+        # Textual goes through all ancestors for it, and forgets it at each refresh.
+        style = self._styles.get(role)
+        if style is None:
+            style = self.rich_style
+            if role:
+                style += self.get_component_rich_style(f"role--{role}", partial=True)
+            self._styles[role] = style
+        return style
 
     def notify_style_update(self) -> None:
         self._drawn.clear()
+        self._styles.clear()
         super().notify_style_update()
 
     def on_resize(self, event: events.Resize) -> None:

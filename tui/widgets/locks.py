@@ -2,71 +2,40 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tui.engine.sample import LockNode, Sample
-from tui.engine.state import RunState
 from tui.postgres.rows import MONITOR
 
+from .degraded import degraded_lines
+from .groups import MOST, Group, TreeRow, followed, kind_of, tree_rows
 from .line import Line, Role, spread, wrap
-from .lines import CursorLines
+from .lines import CursorLines, Made
 from .words import clock, counted, duration, running
 
-# As many children as one looks at; a queue of hundreds is one line and a figure.
-_SHOWN = 8
-_DEEPEST = 10
-
-Path = tuple[int | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TreeRow:
-    """A node with the branch that leads to it, or the fold of the children that are not shown."""
-
-    path: Path
-    branch: str
-    node: LockNode | None
-    hidden: int = 0
-
-
-def tree_rows(roots: Sequence[LockNode], unfolded: set[Hashable], most: int = _SHOWN) -> list[TreeRow]:
-    """The tree as rows, each node's first ``most`` children only, unless its path is in ``unfolded``."""
-    rows: list[TreeRow] = []
-
-    def grow(node: LockNode, path: Path, branch: str, below: str) -> None:
-        rows.append(TreeRow(path, branch, node))
-        children = node.children
-        # A fold that hides one single row would take the place of that row.
-        shown = children if path in unfolded or len(children) <= most + 1 else children[:most]
-        if len(path) > _DEEPEST:
-            shown = ()
-        hidden = len(children) - len(shown)
-        for position, child in enumerate(shown):
-            last = position == len(shown) - 1 and not hidden
-            stroke = "▶" if child.ours else "┄" if child.soft else "─"
-            branched = f"{below}{'└' if last else '├'}{stroke} "
-            grow(child, (*path, child.pid), branched, f"{below}{'  ' if last else '│ '} ")
-        if hidden:
-            rows.append(TreeRow(path, f"{below}└─ ", None, hidden))
-
-    for root in roots:
-        grow(root, (root.pid,), "", "")
-    return rows
+if TYPE_CHECKING:
+    from tui.engine.state import RunState
 
 
 class LockPane(CursorLines):
-    """Fed by samples; the cursor stays on its session, and is gone when the session is."""
+    """Fed by samples; the cursor stays on its session, and is gone when the session is.
+
+    ``state`` is that of the run whose locks these are, None where nothing is run.
+    """
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.sample: Sample | None = None
-        self.state = RunState()
+        self.state: RunState | None = None
+        self._acts = True
         self._rows: list[TreeRow] = []
 
     def on_mount(self) -> None:
         self.show(self._content)
 
-    def feed(self, sample: Sample | None, state: RunState) -> None:
-        """Draw another sample."""
+    def feed(self, sample: Sample | None, state: "RunState | None", *, acts: bool = True) -> None:
+        """Draw another sample. ``acts``: sessions may be ended from this screen."""
+        self._acts = acts
         self.sample, self.state = sample, state
         self.rebuild()
         self._follow()
@@ -77,7 +46,7 @@ class LockPane(CursorLines):
         """The node under the cursor."""
         if self.cursor is None:
             return None
-        return next((row.node for row in self._rows if row.node is not None and _key(row) == self.cursor), None)
+        return next((row.node for row in self._rows if row.node is not None and row.key == self.cursor), None)
 
     @property
     def nodes(self) -> int:
@@ -85,20 +54,66 @@ class LockPane(CursorLines):
         return len(self._rows)
 
     def _follow(self) -> None:
-        """A session that moved to another place in the tree keeps the cursor."""
-        if self.cursor is None or self.cursor in self.keys or not isinstance(self.cursor, tuple):
-            return
-        pid = self.cursor[-1]
-        self.cursor = next((_key(row) for row in self._rows if row.path[-1] == pid and row.node), None)
+        """What moved to another place in the tree keeps the cursor."""
+        self.cursor = followed(self._rows, self.cursor)
 
     def action_unfold(self) -> None:
-        if isinstance(self.cursor, tuple):
-            path = self.cursor[1:] if self.cursor[0] == "more" else self.cursor
-            self.unfolded.add(path)
-            if self.cursor[0] == "more":
-                self.cursor = path
+        """Show one by one what the row under the cursor holds: a group, or all that wait for a session."""
+        if not isinstance(self.cursor, tuple):
+            return
+        before = {row.key for row in self._rows}
+        if self.cursor[0] != "more":
+            self.unfolded.add(self.cursor)
             self.rebuild()
+        else:
+            _, path, kind = self.cursor
+            self.unfolded.add(path if kind is None else self.cursor)
+            self.rebuild()
+            new = (row for row in self._rows if row.node is not None and row.key not in before)
+            shown = (row.key for row in new if row.node is not None and kind in (None, kind_of(row.node)))
+            self.cursor = next(shown, None)
+        self.place()
+
+    @property
+    def foldable(self) -> str:
+        """What ``toggle`` does now, in a word; empty where there is nothing to fold or to unfold."""
+        if not isinstance(self.cursor, tuple) or not self.cursor:
+            return ""
+        if self.cursor[0] == "more":
+            return "Unfold"
+        if any(self.cursor[:length] in self.unfolded for length in range(1, len(self.cursor) + 1)):
+            return "Fold"
+        grouped = any(row.group is not None and row.path == self.cursor for row in self._rows)
+        if grouped:
+            return "Unfold"
+        return "Fold" if self._open_group() is not None else ""
+
+    def _open_group(self) -> Hashable | None:
+        """The group that the node under the cursor was taken out of, if it is unfolded."""
+        node, cursor = self.selected, self.cursor
+        if node is None or not isinstance(cursor, tuple):
+            return None
+        key = ("more", cursor[:-1], kind_of(node))
+        return key if key in self.unfolded else None
+
+    def toggle(self) -> None:
+        """Unfold what is folded under the cursor, or fold again what the cursor is in."""
+        what = self.foldable
+        if what == "Unfold":
+            self.action_unfold()
+        elif what == "Fold" and isinstance(self.cursor, tuple):
+            for length in range(len(self.cursor), 0, -1):
+                self.unfolded.discard(self.cursor[:length])
+            if (group := self._open_group()) is not None:
+                self.unfolded.discard(group)
+            self.rebuild()
+            self._follow()
             self.place()
+
+    def action_fold(self) -> None:
+        super().action_fold()
+        self._follow()
+        self.place()
 
     def _content(self, width: int) -> Sequence[Line]:
         sample = self.sample
@@ -110,37 +125,44 @@ class LockPane(CursorLines):
             self.keys, self._rows = (), []
             said = f"n/a since {clock(lost.since, seconds=True)}: the monitor has no connection"
             meant = "who waits for whom is not known and the guard sees nothing; what runs goes on without it"
+            if self.state is None:
+                meant = "who waits for whom is not known; it is tried again all the time"
             return [Line(f" {said}", "warn").cut(width), *wrap(meant, width - 1, "dim", indent=" ")]
         head = self._sentence(sample, width)
-        self._rows = tree_rows(sample.tree.roots, self.unfolded, max(_SHOWN, self.app.size.height // 3 - 4))
+        most = max(MOST, self.app.size.height // 3 - 4)
+        self._rows = tree_rows(sample.tree.roots, self.unfolded, most, self.cursor)
         if not self._rows:
-            body = _quiet(sample, width)
+            body = _quiet(sample, width, 12 if self.state is not None else 0)
             self.keys = [None] * (len(head) + len(body))
             return [*head, *body]
-        self.keys = [*([None] * len(head)), *(_key(row) for row in self._rows)]
+        self.keys = [*([None] * len(head)), *(row.key for row in self._rows)]
         columns = _Columns.fit(self._rows, sample.tree.our_wants, width)
-        return [*head, *(columns.line(row, width) for row in self._rows)]
+        return Made(head, self._rows, lambda row: columns.line(row, width))
 
     def _sentence(self, sample: Sample, width: int) -> list[Line]:
         tree = sample.tree
         role: Role = "strong" if tree.roots else "dim"
-        lines = wrap(tree.sentence, width - 2, role, indent=" ", limit=3)
-        if self.state.watched is not None and tree.our_pid is not None and tree.roots:
+        # Where it is not known who waits, nobody does only as far as we see.
+        said = [] if sample.blocked_sessions is None and not tree.roots else [tree.sentence]
+        lines = [line for text in said for line in wrap(text, width - 2, role, indent=" ", limit=3)]
+        watched = self.state.watched if self.state is not None else None
+        if watched is not None and tree.our_pid is not None and tree.roots:
             text = f"“us” and “our” is session {tree.our_pid}: the script that you watch"
             lines += wrap(text, width - 2, "dim", indent=" ")
         guard = self._guard(sample)
-        if guard.parts:
+        if guard.parts and lines:
             room = width - lines[-1].cells - 2
             if guard.cells < room:
                 lines[-1] = spread(lines[-1], guard, width)
             else:
                 lines.append(spread(Line(), guard, width))
-        return [*lines, Line()]
+        acts = self._acts and watched is None
+        return [*lines, *degraded_lines(sample, width, acts=acts), Line()]
 
     def _guard(self, sample: Sample) -> Line:
         """How near the pile-up guard is to giving our locks back."""
-        script = self.state.script
-        if script is None or not script.active or not sample.tree.queued:
+        script = self.state.script if self.state is not None else None
+        if self.state is None or script is None or not script.active or not sample.tree.queued:
             return Line()
         plans = [s.plan for s in self.state.steps if s.plan.id in script.started.steps]
         if not plans:
@@ -152,13 +174,30 @@ class LockPane(CursorLines):
         return Line(text + f"{duration(sample.tree.oldest)} of {seconds:g} s ", "warn" if near else "dim")
 
 
-def _key(row: TreeRow) -> tuple[object, ...]:
-    return row.path if row.node is not None else ("more", *row.path)
+class _Everything(frozenset[Hashable]):
+    """Every path there is: nothing is folded."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
 
 
-def _quiet(sample: Sample, width: int) -> list[Line]:
+def whole_tree(sentence: str, roots: Sequence[LockNode]) -> list[str]:
+    """The sentence and the trees below it with nothing folded and nothing cut off, as text."""
+    rows = tree_rows(roots, _Everything())
+    if not rows:
+        return [sentence]
+    tree = max(_who(row).cells for row in rows) + 2
+    what = max(len(_doing(row.node)[0]) for row in rows if row.node is not None)
+    columns = _Columns(tree, what, 0, "")
+    width = tree + what + 10 + max(_lock(row, "").cells for row in rows)
+    return [sentence, "", *(columns.line(row, width).text.rstrip() for row in rows)]
+
+
+def _quiet(sample: Sample, width: int, most: int) -> list[Line]:
     """Nobody waits: how many are connected, and whose transactions are the oldest, for they will be in the way."""
     sessions = [s for s in sample.sessions if s.backend_type == "client backend" and s.pid != sample.tree.our_pid]
+    if any(source.name == "activity" for source in sample.missing):
+        return []
     active = sum(s.state == "active" for s in sessions)
     idle = [s for s in sessions if s.state.startswith("idle in transaction")]
     line = Line(f" {counted(len(sessions), 'session')}, {active} active, ", "dim")
@@ -170,7 +209,7 @@ def _quiet(sample: Sample, width: int) -> list[Line]:
         line.add(f"; {sample.counters.connections} of {sample.counters.max_connections} connections", "dim")
     lines = [line.cut(width)]
     open_ones = [s for s in sessions if s.transaction_seconds is not None]
-    oldest = sorted(open_ones, key=lambda s: s.transaction_seconds or 0.0, reverse=True)[:12]
+    oldest = sorted(open_ones, key=lambda s: s.transaction_seconds or 0.0, reverse=True)[:most]
     for session in oldest:
         row = Line("   ").column(str(session.pid), 8).column(session.application_name or session.user, 18).add(" ")
         row.column(session.state, 20, "warn" if session in idle and _old(session.transaction_seconds) else "dim")
@@ -198,34 +237,50 @@ class _Columns:
         # A long tree is measured by its beginning: its width must not jump about while it is scrolled.
         head = rows[:60]
         tree = min(max(_who(row).cells for row in head) + 2, max(24, width * 2 // 5))
-        lock = min(max(_lock(row.node, relation).cells for row in head if row.node) + 1, max(24, width // 3))
+        lock = min(max(_lock(row, relation).cells for row in head) + 1, max(24, width // 3))
         return cls(tree, max(8, width - tree - lock - 10), lock, relation)
 
     def line(self, row: TreeRow, width: int) -> Line:
+        line = _who(row).pad(self.tree)
         node = row.node
-        line = _who(row)
         if node is None:
-            return line.pad(width)
-        line = line.pad(self.tree)
+            return self._group(line, row).pad(width)
         what, role = _doing(node)
         line.column(what, self.what, role)
         seconds = node.wait_seconds if node.wants else (node.session.transaction_seconds if node.session else None)
         about = "~" if node.wait_approximate and node.wants else ""
         line.column(about + running(seconds) if seconds is not None else "", 8, right=True).add("  ")
-        return line.extend(_lock(node, self.relation)).pad(width)
+        return line.extend(_lock(row, self.relation)).pad(width)
+
+    def _group(self, line: Line, row: TreeRow) -> Line:
+        group = row.group
+        if group is None or group.kind is None:
+            return line
+        oldest = " oldest" if group.oldest is not None else ""
+        line.column(group.kind.shape, self.what - len(oldest), "dim").add(oldest, "dim")
+        line.column("" if group.oldest is None else running(group.oldest), 8, right=True).add("  ")
+        return line.extend(_lock(row, self.relation))
 
 
 def _who(row: TreeRow) -> Line:
     line = Line(" ").add(row.branch, "rule")
     node = row.node
     if node is None:
-        return line.add(f"… {row.hidden} more", "dim")
+        return line.add(_many(row.group), "dim")
     pid = "prepared" if node.pid is None else str(node.pid)
     if node.ours:
         return line.add(f"us {pid}", "us")
     session = node.session
     name = (session.application_name or session.user) if session is not None else node.title
     return line.add(pid, "strong" if len(row.path) == 1 else "").add("  ").extend(Line(name).cut(18))
+
+
+def _many(group: Group | None) -> str:
+    if group is None:
+        return ""
+    if group.kind is None:
+        return f"… {group.sessions} more"
+    return f"… {group.sessions - group.behind} {Line(group.kind.name).cut(18).text}"
 
 
 def _doing(node: LockNode) -> tuple[str, Role]:
@@ -237,13 +292,18 @@ def _doing(node: LockNode) -> tuple[str, Role]:
     return " ".join(session.query[:200].split()) or session.state, "" if node.ours else "dim"
 
 
-def _lock(node: LockNode, relation: str) -> Line:
+def _lock(row: TreeRow, relation: str) -> Line:
     """What it wants or holds; the relation that all is about is named at the top only."""
+    node = row.node
+    if node is None:
+        if row.group is None or row.group.kind is None:
+            return Line()
+        behind = f" {row.group.behind} wait behind" if row.group.behind else ""
+        return _wants(row.group.kind.wants, relation, "").add(behind, "dim")
     if node.cycle:
         return Line("deadlock, shown above", "bad")
     if node.wants:
-        mode, _, wanted = node.wants.partition(" on ")
-        return Line("wants ", "dim").add(mode if wanted == relation else node.wants, "warn" if node.ours else "")
+        return _wants(node.wants, relation, "warn" if node.ours else "")
     if not node.holds:
         return Line()
     held = next((h for h in node.holds if relation and h.endswith(f" on {relation}")), node.holds[0])
@@ -253,3 +313,10 @@ def _lock(node: LockNode, relation: str) -> Line:
         .add(held.partition(" on ")[0] if relation and held.endswith(relation) else held)
         .add(more, "dim")
     )
+
+
+def _wants(wants: str, relation: str, role: Role) -> Line:
+    if not wants:
+        return Line()
+    mode, _, wanted = wants.partition(" on ")
+    return Line("wants ", "dim").add(mode if wanted == relation else wants, role)

@@ -1,14 +1,13 @@
 """The script in hand: which try, which statement, how long, what it waits for, what the server says."""
 
 from tui.engine.deadline import proof_of, rehearsed_way
-from tui.engine.sample import Sample
 from tui.engine.state import ScriptState
-from tui.postgres.rows import Progress
 
 from .batch import batch_lines, chunk_in_hand
 from .forecast import lock_lines
 from .line import Line, Role, join, spread, wrap
 from .mending import repairing_lines
+from .progress import progress_lines, written_lines
 from .sql import sql_lines
 from .view import View
 from .words import counted, duration, expected, number, running
@@ -24,7 +23,7 @@ def step_lines(view: View, width: int, height: int) -> list[Line]:
     lines = [_title(view, script, width), _figures(view, script, width)]
     if script.batch is not None:
         lines += batch_lines(view, script, width)
-    tail = [*_waiting(view, script, width), *_progress_lines(view.sample, width)]
+    tail = [*_waiting(view, script, width), *_progress(view, script, width)]
     if repairing:
         lines += [*([] if narrow else [Line()]), *repairing, *([Line()] if tail and not narrow else [])]
     elif script.statement is not None:
@@ -120,25 +119,12 @@ def _waiting(view: View, script: ScriptState, width: int) -> list[Line]:
     return lock_lines(view, script, width)
 
 
-def _progress_lines(sample: Sample | None, width: int) -> list[Line]:
-    if sample is None:
+def _progress(view: View, script: ScriptState, width: int) -> list[Line]:
+    """How far the statement in hand is: as the server counts it, else by its WAL."""
+    sample = view.sample
+    if sample is None or sample.tree.our_pid is None:
         return []
-    ours = sample.tree.our_pid
-    return [_progress(p, width) for p in sample.progress if p.pid == ours]
-
-
-def _progress(progress: Progress, width: int) -> Line:
-    line = Line(f"   {progress.command} {progress.relation}: {progress.phase}  ")
-    if progress.done is not None and progress.total:
-        bar = max(8, min(24, width // 5))
-        filled = max(0, min(bar, bar * progress.done // progress.total))
-        line.add("█" * filled, "us").add("░" * (bar - filled), "rule")
-        line.add(f"  {number(progress.done)} of {number(progress.total)} {progress.unit}")
-    elif progress.done is not None:
-        line.add(f"{number(progress.done)} {progress.unit}")
-    if progress.waits_for_pid is not None:
-        line.add(f"  waits for {progress.waits_for_pid}", "warn")
-    return line.cut(width)
+    return progress_lines(sample, {sample.tree.our_pid}, width) or written_lines(view, script, width)
 
 
 _LOUD = {"WARNING", "ERROR", "FATAL", "PANIC"}

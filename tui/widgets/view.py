@@ -17,6 +17,7 @@ from tui.engine.state import (
 from tui.postgres.rows import MONITOR, Source
 from tui.runbook.model import Runbook
 
+from .figures import Limits
 from .line import Role
 
 
@@ -63,6 +64,20 @@ class View:
         if self.sample is None:
             return None
         return next((source for source in self.sample.missing if source.name == MONITOR), None)
+
+    @property
+    def limits(self) -> Limits:
+        """What the gauges are judged by: as patient as the guard is with what runs; else the runbook's own lag."""
+        script, runbook = self.script, self.runbook
+        steps = script.started.steps if script is not None else ()
+        plans = [step.plan for step in self.state.steps if step.plan.id in steps]
+        lags = [step.safety.max_replica_lag for step in runbook.steps if step.id in steps] if runbook else []
+        return Limits(
+            max((plan.max_blocked_sessions for plan in plans), default=None),
+            max((plan.max_blocked_for for plan in plans), default=None),
+            max(lags, default=runbook.safety.max_replica_lag if runbook else None),
+            self.state.window_opened_at,
+        )
 
     @property
     def elapsed(self) -> float | None:

@@ -5,6 +5,7 @@ from tui.engine.state import StepStatus
 from tui.postgres.rows import Session
 
 from .line import Line, spread, wrap
+from .progress import progress_lines
 from .sql import sql_lines
 from .view import STEP_SIGNS, View
 from .words import clock, counted, number, running
@@ -21,9 +22,12 @@ def holder_words(holder: Holder) -> str:
     return f"{named(holder)} has this run in hand: {where}, since {clock(holder.since, seconds=True)}"
 
 
-def gone_words(holder: Holder | None) -> str:
-    """``dba1 is gone: enter takes the run in hand``."""
-    who = f"{named(holder)} is gone" if holder is not None else "nobody has this run in hand any more"
+def gone_words(view: View) -> str:
+    """``dba1 is gone: enter takes the run in hand``; who only looks is offered nothing."""
+    watched, last = view.state.watched, view.holder
+    if watched is not None and watched.read_only:
+        return "nobody has this run in hand" + (f": {named(last)} is gone" if last is not None else "")
+    who = f"{named(last)} is gone" if last is not None else "nobody has this run in hand any more"
     return f"{who}: enter takes the run in hand"
 
 
@@ -36,14 +40,16 @@ def watch_lines(view: View, width: int, height: int) -> list[Line]:
     if watched.holder is not None:
         lines += wrap(f"{holder_words(watched.holder)} — you watch", width - 1, "strong", indent=" ")
     else:
-        lines += wrap(gone_words(view.holder), width - 1, "warn", indent=" ")
+        lines += wrap(gone_words(view), width - 1, "strong" if watched.read_only else "warn", indent=" ")
     lines += [*gap, *_script(view, width), *gap]
     for step in view.state.steps:
         if step.status is StepStatus.RUNNING:
             lines.append(_under_way(view, step.plan.id, width))
-    who = named(watched.holder or view.holder)
     text = "The list shows the steps as the ledger has them, live; checklist, window and verifications "
-    text += f"are in {who}'s console" if watched.holder is not None else "come with taking it in hand"
+    if watched.holder is not None:
+        text += f"are in {named(watched.holder)}'s console"
+    else:
+        text += "are with whoever takes it in hand" if watched.read_only else "come with taking it in hand"
     return [*lines, Line(), *wrap(text, width - 1, "dim", indent=" ")]
 
 
@@ -64,6 +70,7 @@ def _script(view: View, width: int) -> list[Line]:
         spread(_doing(session), status, width),
         *sql_lines(session.query, width, most=6, indent="   "),
         *([Line("   waits for ", "warn").add(wants, "strong").cut(width)] if wants else []),
+        *(progress_lines(view.sample, {pid}, width) if view.sample is not None else []),
     ]
 
 

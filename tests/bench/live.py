@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -25,6 +26,7 @@ from measured import (
     book,
     busy_machine,
     lockstep,
+    looks_in,
     pg_activity,
     program,
     quantile,
@@ -87,32 +89,38 @@ def _waits(session: psycopg.Connection[tuple[object, ...]]) -> None:
 
 
 def pgbench(root: Path) -> None:
-    """Interleaved runs without and with `watch`; once more with its client at the lowest priority.
+    """Interleaved runs without and with `watch`, whose client takes its CPU from the same machine as all the rest.
 
-    Where one machine holds all, the client takes its CPU from server and application; an operator sits at another
-    machine. At the lowest priority it takes what they leave, so that what is missing is what the server pays.
+    An operator sits at another machine: what the server itself pays is the share of its one process.
     """
     with EmbeddedServer(options={"max_connections": 60}) as server:
         dsn = server.create_database("app")
         tool = str(server.bin / "pgbench")
         subprocess.run([tool, "-i", "-q", "-s", "20", dsn], check=True, capture_output=True)
-        print(f"\npgbench -c 8 for {RUN} s, transactions a second, {busy_machine()}")
+        print(f"\npgbench -c 8 for {RUN} s, {ROUNDS} times each in turn, transactions a second, {busy_machine()}")
         for script in ("tpcb-like", "select-only"):
-            alone, beside, niced = [], [], []
+            alone, beside = [], []
             for _ in range(ROUNDS):
                 alone.append(_tps(tool, dsn, script))
-                beside.append(_watched(tool, dsn, script, root, 0))
-                niced.append(_watched(tool, dsn, script, root, 19))
-            print(f"{script}: without {_spread(alone)}")
-            for name, values in (("with watch", beside), ("with watch, client at the lowest priority", niced)):
-                rates = [rate for rate, _, _ in values]
-                ratio = statistics.median(rates) / statistics.median(alone)
-                client, backend = (statistics.mean(v[n] for v in values) * 100 for n in (1, 2))
-                print(
-                    f"  {name}: {_spread(rates)}, ratio of the medians {ratio:.3f}: "
-                    f"{'held' if ratio >= PGBENCH_LIMIT else 'BROKEN'} (at least {PGBENCH_LIMIT}); "
-                    f"CPU of one core: client {client:.1f} %, its server process {backend:.1f} %"
-                )
+                beside.append(_watched(tool, dsn, script, root))
+            rates = [watched.tps for watched in beside]
+            ratio = statistics.median(rates) / statistics.median(alone)
+            print(f"{script}: without {_spread(alone)}, with watch {_spread(rates)}")
+            client, backend, looks = (statistics.mean(part) for part in zip(*(one.paid for one in beside), strict=True))
+            print(
+                f"  ratio of the medians {ratio:.3f}: {'held' if ratio >= PGBENCH_LIMIT else 'BROKEN'} (at least "
+                f"{PGBENCH_LIMIT}); CPU of one core: client {client * 100:.1f} %, its server process "
+                f"{backend * 100:.1f} %; {looks:.1f} looks a second",
+                flush=True,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A run beside `watch`. ``paid``: shares of a core, the client's and its server process's; looks a second."""
+
+    tps: float
+    paid: tuple[float, float, float]
 
 
 def _tps(tool: str, dsn: str, script: str) -> float:
@@ -122,14 +130,9 @@ def _tps(tool: str, dsn: str, script: str) -> float:
     return float(rate)
 
 
-def _watched(tool: str, dsn: str, script: str, root: Path, nice: int) -> tuple[float, float, float]:
-    """Transactions a second, and the share of a core that `watch` and its server process took meanwhile."""
-    with lockstep(root / "looks", "watch", "-d", dsn) as one:
-        os.setpriority(os.PRIO_PROCESS, one.process.pid, nice)
-        group = Path(f"/proc/{one.process.pid}/autogroup")
-        if group.exists():
-            # Where Linux shares out the CPU by terminal first, the priority counts among those of one terminal alone.
-            group.write_text(str(nice))
+def _watched(tool: str, dsn: str, script: str, root: Path) -> Watched:
+    looks = root / "looks"
+    with lockstep(looks, "watch", "-d", dsn) as one:
         backend = backend_appears(dsn, "lockstep monitor", one)
         one.live(3.0)
         rates: list[float] = []
@@ -138,8 +141,10 @@ def _watched(tool: str, dsn: str, script: str, root: Path, nice: int) -> tuple[f
         run.start()
         while run.is_alive():
             one.read(0.2)
-        seconds = time.monotonic() - began
-        return rates[0], (one.cpu() - here) / seconds, (backend_cpu(backend) - there) / seconds
+        ended = time.monotonic()
+        paid = (one.cpu() - here, backend_cpu(backend) - there, len(looks_in(looks, began, ended)))
+    client, server, seen = (each / (ended - began) for each in paid)
+    return Watched(rates[0], (client, server, seen))
 
 
 def _spread(rates: Sequence[float]) -> str:
@@ -177,18 +182,18 @@ async def _first_frames(dsn: str) -> None:
     async with load(dsn, ISSUE) as found:
         ours, theirs = [], []
         for _ in range(FRAMES):
-            ours.append(_first_frame([sys.executable, "-m", "tui", "watch", "-d", dsn]))
-            theirs.append(_first_frame([pg_activity(), dsn]))
+            ours.append(_first_frame([sys.executable, "-m", "tui", "watch", "-d", dsn], b"billing_report"))
+            theirs.append(_first_frame([pg_activity(), dsn], b"RUNNING QUERIES"))
     print(f"\n{found}: from the start to the first frame with sessions in it, medians of {FRAMES}, {busy_machine()}")
     for name, values in (("lockstep watch", ours), ("pg_activity", theirs)):
         print(f"{name:<20} {_median(values, 0):>7.0f} ms, of which CPU {_median(values, 1):.0f} ms")
     print(f"ratio of the medians {_median(ours, 0) / _median(theirs, 0):.2f}")
 
 
-def _first_frame(command: Sequence[str]) -> tuple[float, float]:
-    """Seconds until a session of the load stands on the screen, and of CPU until then."""
+def _first_frame(command: Sequence[str], text: bytes) -> tuple[float, float]:
+    """Seconds until this stands on the screen, and of CPU until then; pg_activity writes it with its first rows."""
     with program(command) as one:
-        moment = one.until(b"billing_report")
+        moment = one.until(text)
         return moment - one.started, one.cpu()
 
 

@@ -162,7 +162,9 @@ def pace(dsn: str, found: Shape, root: Path) -> None:
     due = round((end - start) / EVERY)
     gaps = [later[0] - earlier[0] for earlier, later in pairwise(seen)]
     took = [ended - began for began, ended in seen]
-    frames = [later for later in answers(one.chunks, presses) if later is not None]
+    # A key that was never seen to be answered counts as the slowest of all.
+    frames = [math.inf if later is None else later for later in answers(one.chunks, presses)]
+    unseen = sum(map(math.isinf, frames))
     print(f"\n{found}: {end - start:.0f} s of lockstep watch, {busy_machine()}")
     print(f"looks                       {len(seen)} of {due} due, {max(0, due - len(seen))} missed")
     print(
@@ -177,7 +179,7 @@ def pace(dsn: str, found: Shape, root: Path) -> None:
     p95 = quantile(frames, 0.95)
     print(
         f"from key to frame           p50 {quantile(frames, 0.5) * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms, "
-        f"longest {max(frames, default=math.nan) * 1000:.0f} ms, {len(frames)} of {len(presses)} keys seen: "
+        f"longest {max(frames, default=math.nan) * 1000:.0f} ms, {len(presses) - unseen} of {len(presses)} keys seen: "
         f"{'held' if p95 <= FRAME_LIMIT else 'BROKEN'} (p95 at most {FRAME_LIMIT * 1000:.0f} ms)"
     )
 
@@ -203,7 +205,8 @@ def answers(chunks: Sequence[tuple[float, bytes]], presses: Sequence[float]) -> 
         if pressed is not None and grounds != before:
             found.append(moment - pressed)
             pressed = None
-    return found
+    # The last one, and those that nothing at all was drawn after.
+    return found + [None] * (len(presses) - len(found))
 
 
 def _grounds(screen: pyte.Screen) -> tuple[tuple[str, ...], ...]:

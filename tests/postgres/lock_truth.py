@@ -117,12 +117,14 @@ async def drawn(stage: Stage, us: App | None = None) -> LockTree:
     assert {k: n for k, n in seen.items() if k[0] in ours & pids} == {k: n for k, n in said.items() if k[0] in ours}
     assert not {k: n for k, n in seen.items() if k[0] is None and n > said[k]}
 
-    trees = [
-        build_tree(look.sessions, look.locks, look.blocking, pid, prepared=look.prepared) for pid in (our_pid, None)
-    ]
-    for tree in trees:
+    trees = []
+    for pid in (our_pid, None):
+        # As the console asks, and as `watch` does: not the locks of everybody.
+        asked = await stage.monitor.look([pid] if pid else [])
+        tree = build_tree(asked.sessions, asked.locks, asked.blocking, pid, prepared=asked.prepared)
         for node in everybody(tree.roots):
             same_modes(node, mine)
+        trees.append(tree)
     assert {node.key for node in everybody(trees[1].roots)} == set(edges).union(*graph.blocked_by.values())
     return trees[0]
 

@@ -235,3 +235,43 @@ async def test_a_wait_that_is_older_than_our_lock_counts_from_our_lock(stage: St
     assert tree.oldest is not None
     assert node.wait_seconds is not None
     assert tree.oldest < node.wait_seconds
+
+
+async def test_a_wait_for_an_advisory_lock_of_our_session_is_older_than_our_transaction(stage: Stage) -> None:
+    us = await stage.app("us", "SELECT pg_advisory_lock(42)")
+    waiter = await stage.waiter("web", "SELECT pg_advisory_lock(42)")
+    await us.run("BEGIN", "SELECT 1")
+    tree = await drawn(stage, us)
+    assert outline(tree.roots) == [us.pid, [waiter.pid]]
+    assert tree.roots[0].session is not None
+    assert tree.oldest is not None
+    assert tree.oldest == only_child(tree.roots[0]).wait_seconds
+    assert tree.oldest > (tree.roots[0].session.transaction_seconds or 0.0)
+
+
+async def test_what_only_a_parallel_worker_holds_is_its_leaders(stage: Stage) -> None:
+    await stage.app(
+        "setup",
+        "CREATE TABLE big AS SELECT generate_series(1, 20000) AS id",
+        "ANALYZE big",
+        # What is looked up inside shows in no plan: only the workers lock t.
+        "CREATE FUNCTION seen(int) RETURNS bool LANGUAGE plpgsql PARALLEL SAFE AS "
+        "'BEGIN PERFORM FROM t WHERE id = $1; RETURN pg_sleep(60) IS NULL; END'",
+    )
+    settings = "parallel_setup_cost=0", "parallel_tuple_cost=0", "min_parallel_table_scan_size=0"
+    leader = await stage.app("report", *(f"SET {one}" for one in settings), "SET parallel_leader_participation = off")
+    leader.send("SELECT count(*) FROM big WHERE seen(id)")
+    await stage.until(lambda look: any(s.leader_pid == leader.pid and s.wait_event == "PgSleep" for s in look.sessions))
+    us = await stage.app("us", "BEGIN")
+    await stage.leave_waiting(us, "LOCK TABLE t")
+    look = await stage.until(lambda look: us.pid in look.blocking)
+    roots = build_tree(look.sessions, look.locks, look.blocking, us.pid).roots
+    assert outline(roots) == [leader.pid, [us.pid]]
+    assert roots[0].holds == ("ACCESS SHARE on t",)
+    closely = await stage.monitor.look([leader.pid])
+    workers = {session.pid for session in look.sessions if session.leader_pid == leader.pid}
+    assert {(lock.pid in workers, lock.relation) for lock in closely.locks if lock.granted} >= {
+        (False, "big"),
+        (True, "big"),
+        (True, "t"),
+    }

@@ -239,3 +239,16 @@ async def test_a_server_that_hangs_is_let_go_of_at_once(stage: Stage) -> None:
             assert [source.name for source in (await look).missing] == ["monitor"]
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+async def test_names_that_are_needed_are_not_forgotten(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.postgres.monitor._MOST_NAMES", 3)
+    tables = [f"t{n}" for n in range(8)]
+    app = await stage.app("dump", *(f"CREATE TABLE {name} ()" for name in tables), "BEGIN")
+    await app.run(*(f"LOCK TABLE {name}" for name in tables), "COMMENT ON SCHEMA public IS 'x'")
+    for _ in range(3):
+        look = await stage.monitor.look([app.pid])
+        shown = {lock.relation for lock in look.locks if lock.locktype in ("relation", "object")}
+        assert shown >= {*tables, "schema public"}
+        # As if they were old, and have to be read again.
+        stage.monitor._read_names_at.update(dict.fromkeys(stage.monitor._read_names_at, 0.0))

@@ -12,7 +12,7 @@ from typing import Literal
 
 import pytest
 from rehearsals import OnServer, rehearsed
-from runbooks import SAFETY, execute, opened, read, rows, write
+from runbooks import execute, opened, read, rows, write
 from sessions import App as Session
 from sessions import Stage
 from textual.app import App
@@ -38,6 +38,7 @@ from tui.widgets.lines import Lines
 from tui.widgets.sessions import SessionsPane
 
 SECRET = "hunter2"
+AT_ONCE = '[safety]\nlock_timeout = "200ms"\nlock_retries = 0'
 PATIENT = '[safety]\nlock_timeout = "20s"\nmax_blocked_for = "30s"'
 HOLDS = (
     rf"SELECT a, '{SECRET} plain', E'\'{SECRET}', $x${SECRET}$x$, U&'{SECRET}', '{SECRET}' "
@@ -297,7 +298,7 @@ def test_json_is_a_record_and_narration_is_not(tmp_path: Path, database: str) ->
 
 
 async def test_a_lock_wait_records_who_and_not_what(tmp_path: Path, database: str) -> None:
-    book = write(tmp_path, {"1": "ALTER TABLE t ADD c int"}, safety=SAFETY)
+    book = write(tmp_path, {"1": "ALTER TABLE t ADD c int"}, safety=AT_ONCE)
     async with crowd(database), opened(book, database) as live:
         assert await live.to_end() == 1
         waited = live.last(e.LockWaited)

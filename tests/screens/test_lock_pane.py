@@ -171,3 +171,8 @@ async def test_whole_trees_are_grouped() -> None:
         assert pane.text.splitlines()[-1].split()[:3] == ["…", "992", "web"]
         assert "992 wait behind" in pane.text.splitlines()[-1]
         assert all(len(line) <= 80 for line in pane.text.splitlines())
+
+
+def test_a_whole_tree_cuts_no_query_that_is_wider_than_it_is_long() -> None:
+    query = "SELECT '複製レプリカ名前' AS 名前"
+    assert query in locks.whole_tree("…", [node(session(1, "web", query), wants="ACCESS SHARE on t")])[-1]

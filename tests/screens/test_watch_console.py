@@ -5,7 +5,8 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 from watch_scenes import TARGET, found, lost, pane, queue, quiet, show, standby, watching
 
+from tui.engine import export
 from tui.engine.roster import ORDERS as SORTED
 from tui.engine.sample import Sample
 from tui.postgres.session import CannotConnect
@@ -292,6 +294,19 @@ async def test_the_detail_asks_for_all_locks_and_stays_live() -> None:
         assert lookout.looked_at is None
 
 
+async def test_the_detail_of_a_paused_picture_promises_no_other_look() -> None:
+    app, lookout = watching()
+    async with app.run_test(size=HOME) as pilot:
+        await show(app, pilot, queue(5))
+        await pilot.press("p", "down", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, SessionScreen)
+        body = app.screen.query_one("#session-body", Lines).text
+        assert "those that somebody waits for; paused, so the others are not read" in body
+        assert "next look" not in body
+        assert lookout.looked_at is None
+
+
 # Export
 
 
@@ -358,6 +373,33 @@ async def test_export_never_overwrites_and_asks_again(tmp_path: Path) -> None:
         assert app.screen.query_one(Input).value == str(tmp_path / "night")
         await pilot.press("escape")
     assert (tmp_path / "night.txt").read_text() == "mine"
+
+
+async def test_what_is_exported_is_made_beside_the_screen_as_of_the_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_in: list[int] = []
+    made = export.as_text
+
+    def as_text(panes: Sequence[tuple[str, Sequence[str]]]) -> str:
+        made_in.append(threading.get_ident())
+        return made(panes)
+
+    monkeypatch.setattr(export, "as_text", as_text)
+    now = [NIGHT]
+    app, _ = watching(clock=lambda: now[0])
+    async with app.run_test(size=HOME) as pilot:
+        await show(app, pilot, lost())
+        await pilot.press("p")
+        now[0] = NIGHT + timedelta(seconds=60)
+        (written,) = await exported(app, pilot, (), tmp_path)
+        assert made_in
+        assert threading.get_ident() not in made_in
+        told = written.read_text()
+        assert "monitor n/a for 0:12" in told
+        assert "nobody waits" not in told
+        assert "0 sessions" not in told
+        assert told.count("\nn/a: connection to server at db1.example failed: Connection refused\n") == 3
 
 
 @pytest.mark.parametrize("keys", [("e",), ("down", "enter"), ("question_mark",)])
@@ -454,6 +496,7 @@ async def test_a_lost_connection_is_shown_in_place_and_the_next_look_shows_the_s
         assert "the guard" not in pane(app, "locks")
         assert "n/a: the monitor has no connection" in pane(app, "sessions")
         assert "monitor n/a for 0:12" in pane(app, "gauges")
+        assert "a look takes" not in pane(app, "header")
         app.watch_screen.show_sample(queue(5), TARGET)
         await pilot.pause()
         assert "4242" in pane(app, "sessions")

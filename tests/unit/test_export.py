@@ -18,7 +18,7 @@ from tui.engine.facts import Target
 from tui.engine.filter import parse
 from tui.engine.roster import ORDERS, roster
 from tui.engine.sample import LockNode, LockTree, Sample, Source
-from tui.postgres.rows import Counters, Lock, Progress, Session
+from tui.postgres.rows import MONITOR, Counters, Lock, Progress, Session
 
 SHOP = Target("db1.example", 5432, "app", "dba", 160014, None, False, 16384)
 NIGHT = datetime(2026, 11, 21, 1, 44, 12, tzinfo=UTC)
@@ -165,6 +165,22 @@ class TestJson:
         assert told["gauges"]["wal_rate"] == 3.1e6
         assert told["gauges"]["counters"]["max_connections"] == 200
         assert [(one["name"], one["why"]) for one in told["missing"]] == [("replication", "no replica")]
+
+    def test_who_waits_for_a_session_and_for_a_prepared_transaction(self) -> None:
+        waiter = replace(node(5131, "us"), blocked_by=frozenset({4242, "-1/77", 17}))
+        look = sample(tree=replace(tree(), roots=(waiter,)))
+        assert json.loads(export.as_json(picture(look)))["tree"][0]["blocked_by"] == [17, 4242, "-1/77"]
+
+    def test_what_could_not_be_read_is_null_and_not_nobody(self) -> None:
+        quiet = LockTree("nobody waits for a lock", (), None, False, None, None, (), 0, None)
+        gone = Source(MONITOR, "connection refused", NIGHT)
+        blind = sample(tree=quiet, sessions=(), blocked_sessions=None, missing=(gone,))
+        told = json.loads(export.as_json(picture(blind)))
+        assert [told[part] for part in ("sentence", "tree", "sessions", "progress")] == [None] * 4
+        with pytest.raises(ExportFailed, match="who is connected is not known: connection refused"):
+            export.as_csv(picture(blind))
+        told = json.loads(export.as_json(picture(sample(tree=quiet, sessions=(), blocked_sessions=0, missing=()))))
+        assert (told["sentence"], told["tree"], told["sessions"], told["progress"]) == (quiet.sentence, [], [], [])
 
     def test_every_figure_of_a_sample_is_in_it(self) -> None:
         """A gauge that is added to the sample must not be forgotten here."""

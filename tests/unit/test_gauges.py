@@ -158,6 +158,18 @@ class TestLimits:
         looked = sample(counters=replace(FULL, connections=used))
         assert roles(looked)[f"{used}/197"] == role
 
+    @pytest.mark.parametrize("lag", [30_000.0, 3e9])
+    @pytest.mark.parametrize("limits", [Limits(), RUNNING])
+    def test_a_gauge_too_many_gives_way_before_a_figure_is_cut(self, limits: Limits, lag: float) -> None:
+        silent = (replica("rep", lag, reply_seconds=100.0),)
+        crowded = sample(
+            replicas=silent, blocked_sessions=5000, oldest_wait=99.0, wal_rate=123e6, transaction_rate=123456.0
+        )
+        crowded = replace(crowded, rollback_rate=1234.0)
+        told = shown(crowded, limits=limits, width=80, height=1)
+        assert "…" not in told
+        assert "100 s old" in told
+
     @pytest.mark.parametrize("size", [(40, 1), (55, 2), (75, 1), (75, 3), (80, 1), (120, 2), (200, 3)])
     def test_every_row_is_as_wide_as_it_is_told(self, size: tuple[int, int]) -> None:
         history = History()

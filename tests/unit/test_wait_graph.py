@@ -80,3 +80,22 @@ def test_a_queue_of_a_thousand_is_as_many_edges() -> None:
     assert sum(map(len, graph.nearest.values())) == 999
     assert graph.distances(1) == {1: 0} | dict.fromkeys(everybody[1:], 1)
     assert len(graph.behind(1)) == 999
+
+
+class Reached(WaitGraph):
+    """Counts how often all ways up are gone."""
+
+    asked = 0
+
+    def above(self, key: Key) -> set[Key]:
+        self.asked += 1
+        return super().above(key)
+
+
+def test_in_a_circle_of_all_with_all_everybody_is_reached_once() -> None:
+    """Hundreds that hold a table and want more of it: to ask of each who is above it is n³."""
+    everybody = range(1, 201)
+    blocking = {pid: tuple(other for other in everybody if other != pid) for pid in everybody}
+    graph = Reached((), [waits(pid, 1, 1.0) for pid in everybody], blocking)
+    assert graph.circles == dict.fromkeys(everybody, frozenset(everybody))
+    assert graph.asked == 1

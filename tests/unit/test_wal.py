@@ -66,6 +66,11 @@ def test_a_look_that_failed_is_a_gap_and_no_end() -> None:
     begun = look(0.25, 1400, "active", 0.2)
     gone = Look(START + timedelta(seconds=1), 0.1, missing=(Source(MONITOR, "lost", START),))
     assert bytes_after(IDLE, begun, gone, look(2, 9000, "active", 1.95)) == 8000
+    assert bytes_after(IDLE, begun, gone, look(30, 9000, "active", 29.9)) == 8000
+    # Another statement that began within the gap: where the WAL stood then nobody knows.
+    assert bytes_after(IDLE, begun, gone, look(30, 9000, "active", 20.0)) is None
+    assert bytes_after(IDLE, gone, look(30, 9000, "active", 20.0)) is None
+    assert bytes_after(IDLE, begun, gone, look(30, 9000, "active", 0.4)) == 0
 
 
 def test_what_others_write_is_known_from_when_we_did_nothing() -> None:

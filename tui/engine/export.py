@@ -11,11 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from tui.postgres.rows import Session
+from tui.postgres.rows import MONITOR, Session
 
 from .facts import Target
 from .roster import Roster
 from .sample import LockNode, Sample
+from .wait_graph import order
 
 Format = Literal["text", "csv", "json"]
 SUFFIXES: Mapping[Format, str] = {"text": ".txt", "csv": ".csv", "json": ".json"}
@@ -62,6 +63,26 @@ def default_name(at: datetime) -> str:
     return f"lockstep-watch-{at.astimezone():%Y%m%d-%H%M%S}"
 
 
+Part = Literal["waits", "sessions", "progress"]
+_SOURCES: Mapping[Part, tuple[str, ...]] = {
+    "waits": ("blocking", "waiting", MONITOR),
+    "sessions": ("activity", MONITOR),
+    "progress": ("progress", MONITOR),
+}
+
+
+def unknown(sample: Sample, part: Part) -> str:
+    """Why it is not known who waits, who is connected or what runs; empty where that is known, as none at all, too."""
+    if part == "waits":
+        known = bool(sample.tree.roots) or sample.blocked_sessions is not None
+    else:
+        known = bool(sample.sessions if part == "sessions" else sample.progress)
+    if known:
+        return ""
+    why = next((source.why for source in sample.missing if source.name in _SOURCES[part]), "")
+    return why or ("it was not seen" if part == "waits" else "")
+
+
 def as_text(panes: Sequence[tuple[str, Sequence[str]]]) -> str:
     """The panes as lines, each under its title."""
     parts = []
@@ -91,12 +112,16 @@ def as_json(picture: Picture) -> str:
         "filter": picture.filter,
         "order": picture.order,
         "hidden": {"sessions": picture.roster.hidden, "trees": picture.hidden_trees},
-        "sentence": sample.tree.sentence,
-        "tree": [_node(node) for node in picture.trees],
-        "sessions": [_session(session, picture.roster) for session in picture.roster.sessions],
+        "sentence": None if unknown(sample, "waits") else sample.tree.sentence,
+        "tree": None if unknown(sample, "waits") else [_node(node) for node in picture.trees],
+        "sessions": None
+        if unknown(sample, "sessions")
+        else [_session(session, picture.roster) for session in picture.roster.sessions],
         "gauges": {"blocked_sessions": sample.blocked_sessions}
         | {field.name: _plain(getattr(sample, field.name)) for field in fields(Sample) if field.name not in _NO_GAUGES},
-        "progress": [_plain(one) | {"pace": _plain(sample.paces.get(one.pid))} for one in sample.progress],
+        "progress": None
+        if unknown(sample, "progress")
+        else [_plain(one) | {"pace": _plain(sample.paces.get(one.pid))} for one in sample.progress],
         "missing": _plain(sample.missing),
     }
     return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
@@ -128,7 +153,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     if isinstance(value, frozenset):
-        return sorted(value)
+        return sorted(value, key=order)
     return value
 
 
@@ -152,7 +177,12 @@ _COLUMNS = (
 
 
 def as_csv(picture: Picture) -> str:
-    """The list of sessions as it is filtered and sorted; no cell is taken for a formula by a spreadsheet."""
+    """The list of sessions as it is filtered and sorted; no cell is taken for a formula by a spreadsheet.
+
+    Raises ExportFailed where there is no list: a CSV has no place to say so.
+    """
+    if why := unknown(picture.sample, "sessions"):
+        raise ExportFailed(f"who is connected is not known: {why}; nothing is written")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(_COLUMNS)

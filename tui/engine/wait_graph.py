@@ -160,7 +160,7 @@ class WaitGraph:
         found: dict[Key, frozenset[Key]] = {}
         for key in sorted(among, key=order):
             if key not in found and key in (above := self.above(key)):
-                mates = frozenset(other for other in above & among if key in self.above(other))
+                mates = frozenset(above & among & self.distances(key).keys())
                 found.update(dict.fromkeys(mates, mates))
         return found
 
@@ -212,7 +212,10 @@ class WaitGraph:
             if seconds > -negative:
                 continue
             for waiter in self._behind_nearest.get(reached, ()):
-                since = min(seconds, waits[waiter])
+                lock = self.wanted.get(waiter)
+                # An advisory lock may be the session's: it is older than the transaction then.
+                held_before = reached == key and lock is not None and lock.locktype == "advisory"
+                since = waits[waiter] if held_before else min(seconds, waits[waiter])
                 if since > found.get(waiter, -1.0):
                     found[waiter] = since
                     heappush(heap, (-since, order(waiter), waiter))

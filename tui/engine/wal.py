@@ -51,11 +51,14 @@ def written(before: Written | None, look: Look, pid: int | None, rate: float | N
 
 
 def _began(before: Written | None, at: datetime, position: int, session: Session) -> int | None:
-    """Where the WAL stood when the statement began: at the look that was nearest to it."""
+    """Where the WAL stood when the statement began: at the look nearest to it; None where none was near."""
     ran = session.state_seconds or 0.0
     if before is None:
         return position if ran < _RATE_OVER else None
     elapsed = (at - before.at).total_seconds()
-    if before.seconds is not None and ran >= before.seconds + elapsed / 2:
+    near = min(elapsed / 2, _RATE_OVER)
+    if before.seconds is not None and ran >= before.seconds + elapsed - near:
         return before.began
-    return position if ran < elapsed / 2 else before.position
+    if ran < near:
+        return position
+    return before.position if ran >= elapsed - near else None

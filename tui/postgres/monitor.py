@@ -4,7 +4,7 @@ import asyncio
 import codecs
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +38,8 @@ _ANSWER_WITHIN = 5.0
 """Seconds until a connection that says nothing is taken for dead; the server's own timeouts are far shorter."""
 _NAMES_HOLD = 1.0
 """Seconds that a name read from the catalog is believed: a rename shows after that at the latest."""
+_MOST_NAMES = 10_000
+"""From so many names on those are forgotten that the look at hand does not need."""
 _LONGEST_BACKOFF = 30.0
 _LONGEST_LOCK_BACKOFF = 2.0
 """Waiting for a catalog's lock costs the server nothing, and the guard is blind meanwhile."""
@@ -152,7 +154,9 @@ class Monitor:
         blocking = {pid: tuple(blockers) for pid, blockers in pairs if blockers}
         involved = {*waiting, *(pid for pid, _ in pairs)}.union(*blocking.values())
         if involved or of:
-            found |= await self._ask({"locks": {"pids": list(of), "involved": list(involved)}})
+            # pg_blocking_pids names the leader also where a parallel worker alone holds the lock.
+            pids, others = (_with_workers(some, sessions) for some in (of, involved))
+            found |= await self._ask({"locks": {"pids": pids, "involved": others}})
         by_pid = {session.pid: session for session in sessions}
         kept = self._keep({name: found[name] for name in due}, by_pid if activity is not None else None)
         locks, progress = found.get("locks") or [], kept.get("progress", [])
@@ -204,6 +208,9 @@ class Monitor:
         now = time.monotonic()
         here = self._names.here
         wanted = decode.relations(locks, here) | decode.objects(locks, here) | decode.progressing(progress, here)
+        if len(self._names.known) > _MOST_NAMES:
+            self._names.known = {key: name for key, name in self._names.known.items() if key in wanted}
+            self._read_names_at = {key: at for key, at in self._read_names_at.items() if key in wanted}
         stale = {key for key in wanted if now - self._read_names_at.get(key, -_NAMES_HOLD) >= _NAMES_HOLD}
         ask: dict[str, Mapping[str, object] | None] = {}
         if oids := [oid for catalog, oid in stale if catalog == decode.PG_CLASS]:
@@ -222,9 +229,6 @@ class Monitor:
         return {self._text(xid): self._text(gid) for xid, gid in found.get("prepared") or ()}
 
     def _learn(self, asked: Sequence[tuple[int, int]], rows: _Rows, now: float) -> None:
-        if len(self._names.known) > 10_000:
-            self._names.known.clear()
-            self._read_names_at.clear()
         for key in asked:
             self._names.known[key] = None
             self._read_names_at[key] = now
@@ -349,6 +353,12 @@ class Monitor:
     def _nothing(self, at: datetime, started: float) -> Look:
         missing = () if self._lost is None else (self._lost.source,)
         return Look(at=at, cost=time.monotonic() - started, missing=missing)
+
+
+def _with_workers(pids: Collection[int], sessions: Iterable[Session]) -> list[int]:
+    """These sessions and their parallel workers, whose locks are theirs."""
+    workers = (s.pid for s in sessions if s.leader_pid in pids and s.backend_type == "parallel worker")
+    return [*pids, *workers]
 
 
 _FOR_GOOD = errors.InsufficientPrivilege, errors.UndefinedFunction, errors.UndefinedTable, errors.UndefinedColumn

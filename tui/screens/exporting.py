@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Protocol, get_args
 
 from tui.engine import export as it
@@ -41,32 +42,42 @@ class Asker(Protocol):
     ) -> Answer: ...
 
 
-Panes = Sequence[tuple[str, Sequence[str]]]
-
-
-def panes(picture: Picture, gauges: Sequence[str], header: Sequence[Line]) -> Panes:
+def panes(picture: Picture, header: Sequence[str], gauges: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
     """Every pane with its title, and nothing cut off."""
     from tui.widgets.progress import progress_lines
 
     sample = picture.sample
-    running = [line.text for line in progress_lines(sample, None, 200)]
+    running = [line.text for line in progress_lines(sample, None, 200)] or ["nothing that the server counts"]
+    if why := it.unknown(sample, "progress"):
+        running = [f"n/a: {why}"]
+    locks = whole_tree(sample.tree.sentence, picture.trees)
+    if why := it.unknown(sample, "waits"):
+        locks = [f"n/a: {why}"]
     shown, hidden = len(picture.roster.sessions), picture.roster.hidden
     title = f"SESSIONS {shown} of {counted(shown + hidden, 'session')}, by {ORDERS[picture.order]}"
+    sessions = whole_list(picture.roster, picture.order)
+    if why := it.unknown(sample, "sessions"):
+        title, sessions = "SESSIONS", [f"n/a: {why}"]
     unknown = [f"{source.name}: {source.why}, since {clock(source.since)}" for source in sample.missing]
     if sample.hidden:
         unknown.append(f"{counted(sample.hidden, 'session')} of other roles, which ours may not look into")
     return [
-        (f"lockstep watch at {sample.at.isoformat()}", [line.text for line in header]),
+        (f"lockstep watch at {sample.at.isoformat()}", header),
         ("GAUGES", gauges),
-        ("LOCKS", whole_tree(sample.tree.sentence, picture.trees)),
-        ("RUNNING", running or ["nothing that the server counts"]),
-        (title, whole_list(picture.roster, picture.order)),
+        ("LOCKS", locks),
+        ("RUNNING", running),
+        (title, sessions),
         ("NOT KNOWN", unknown or ["nothing: every source answered"]),
     ]
 
 
-async def export(screen: Asker, picture: Picture, lines: Panes) -> None:
+async def export(screen: Asker, picture: Picture, header: Sequence[str], gauges: Sequence[str]) -> None:
     """Asks for format and name, again where the file cannot be written, and says where it is."""
+
+    def written(path: Path, format: Format) -> None:
+        # Of thousands of sessions that takes a second, in which the screen must go on.
+        it.write(path, _text(picture, header, gauges, format))
+
     name, trouble = it.default_name(picture.sample.at), ""
     while True:
         answer = await screen.ask(
@@ -82,7 +93,7 @@ async def export(screen: Asker, picture: Picture, lines: Panes) -> None:
         (format,) = (one for one in get_args(Format) if one == answer.choice)
         try:
             path = it.path_of(name, format)
-            await asyncio.to_thread(it.write, path, _text(picture, lines, format))
+            await asyncio.to_thread(written, path, format)
         except ExportFailed as failed:
             trouble = str(failed)
             continue
@@ -90,14 +101,14 @@ async def export(screen: Asker, picture: Picture, lines: Panes) -> None:
         return
 
 
-def _text(picture: Picture, lines: Panes, format: Format) -> str:
+def _text(picture: Picture, header: Sequence[str], gauges: Sequence[str], format: Format) -> str:
     match format:
         case "csv":
             return it.as_csv(picture)
         case "json":
             return it.as_json(picture)
         case "text":
-            return it.as_text(lines)
+            return it.as_text(panes(picture, header, gauges))
 
 
 def _body(picture: Picture, trouble: str, width: int) -> list[Line]:

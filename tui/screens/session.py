@@ -24,7 +24,7 @@ _LOOK_EVERY = 0.25
 class SessionScreen(ModalScreen[None]):
     """``pid_or_key`` is a LockNode's ``key``. ``sample`` gives the newest look, ``look_at`` asks for all locks of a
     session from now on (None: of none). ``signal`` previews and ends a session, None where nothing may be ended.
-    ``clock`` gives this moment.
+    ``clock`` gives this moment. ``still``: ``sample`` gives the same look again and again, so nothing is asked for.
 
     A session is the one that was first seen under its pid: another one that is given the same pid later is not.
     """
@@ -43,6 +43,8 @@ class SessionScreen(ModalScreen[None]):
         look_at: Callable[[int | None], None],
         signal: Callable[[int], Awaitable[None]] | None,
         clock: Callable[[], datetime],
+        *,
+        still: bool = False,
     ) -> None:
         super().__init__()
         first = sample()
@@ -51,6 +53,7 @@ class SessionScreen(ModalScreen[None]):
         self._look_at = look_at
         self._signal = signal
         self._clock = clock
+        self._still = still
         self._newest: Sample | None = None
         self.seen = Seen()
 
@@ -65,7 +68,7 @@ class SessionScreen(ModalScreen[None]):
         title.can_focus = False
         title.show(lambda width: [title_line(self._key, self.seen, self._clock(), width)])
         self.query_one("#session-body", Lines).show(lambda width: session_lines(self._key, self.seen, width))
-        self._look_at(self._key if isinstance(self._key, int) else None)
+        self._look_at(self._key if isinstance(self._key, int) and not self._still else None)
         self.set_interval(_LOOK_EVERY, self.follow)
         self.follow()
 
@@ -99,7 +102,7 @@ class SessionScreen(ModalScreen[None]):
                 look = None
         if look is None:
             return Seen(seen.look, seen.sample, seen.gone or sample.at, None)
-        return Seen(look, sample)
+        return Seen(look, sample, still=self._still)
 
     # Keys
 

@@ -33,7 +33,6 @@ from .messages import Command
 from .watch_keys import ACTS, ORDERS, Standing, hints, watch_help, works
 
 if TYPE_CHECKING:
-    from .exporting import Panes
     from .signals import Signaller
 
 _REMEMBERED = 240
@@ -121,7 +120,11 @@ class WatchScreen(Home):
         """Another look at the server, which is ``target``."""
         self.newest = sample
         self.target = target or self.target
-        self._looks.append((sample.at, sample.cost))
+        if any(source.name == MONITOR for source in sample.missing):
+            # Without a connection there was no look whose cost could be told.
+            self._looks.clear()
+        else:
+            self._looks.append((sample.at, sample.cost))
         if self._paused_since is None:
             self._history.add(sample)
             self._see(sample)
@@ -212,9 +215,11 @@ class WatchScreen(Home):
         return Rhythm(spent, between / (len(self._looks) - 1) if len(self._looks) > 1 else None)
 
     def _gauges(self, width: int) -> list[Line]:
-        # What stands still is as old as it is, not older by the second.
-        now = self.moment() if self._paused_since is None else self._paused_since
-        return self._history.lines(width, now, max(1, self.query_one("#gauges").size.height))
+        return self._history.lines(width, self._gauged_at(), max(1, self.query_one("#gauges").size.height))
+
+    def _gauged_at(self) -> datetime:
+        """What stands still is as old as it is, not older by the second."""
+        return self.moment() if self._paused_since is None else self._paused_since
 
     def _progress(self, width: int) -> list[Line]:
         if self.picture is None or not self.picture.sample.progress:
@@ -288,7 +293,8 @@ class WatchScreen(Home):
         key = node.key if node is not None else self.query_one(SessionsPane).selected
         if key is not None:
             signal = self._signal if self._may_act else None
-            self.app.push_screen(SessionScreen(key, self._shown, self._look_at, signal, self.moment))
+            still = self._paused_since is not None
+            self.app.push_screen(SessionScreen(key, self._shown, self._look_at, signal, self.moment, still=still))
 
     def _shown(self) -> Sample | None:
         return self.picture.sample if self.picture is not None else None
@@ -339,16 +345,11 @@ class WatchScreen(Home):
     def action_export(self) -> None:
         from .exporting import export
 
-        picture, lines = self.picture, self._lines_of()
+        picture = self.picture
         if picture is not None:
-            self.post_message(Command("export", lambda _: export(self, picture, lines)))
-
-    def _lines_of(self) -> "Panes":
-        """Every pane as lines that nothing is cut off from."""
-        from .exporting import panes
-
-        gauges = [line.text for line in self._history.lines(160, self.moment(), 3)]
-        return panes(self.picture, gauges, self._header(160)) if self.picture is not None else []
+            header = [line.text for line in self._header(160)]
+            gauges = [line.text for line in self._history.lines(160, self._gauged_at(), 3)]
+            self.post_message(Command("export", lambda _: export(self, picture, header, gauges)))
 
     # The filter
 

@@ -68,9 +68,14 @@ class History:
         found = gauges(sample, self.limits, self._past)
         columns = max(4, width // 20) if height == 1 else max(1, width // _COLUMN)
         columns = min(columns, -(-len(found) // height))
-        shown = _chosen(found, columns * height)
-        cells = [_Cell(gauge, self._series.get(gauge.key), sample, now) for gauge in shown]
-        return _rows(_draw([cells[n::columns] for n in range(columns)], width), width, height)
+        while True:
+            shown = _chosen(found, columns * height)
+            cells = [_Cell(gauge, self._series.get(gauge.key), sample, now) for gauge in shown]
+            drawn = [cells[n::columns] for n in range(columns)]
+            # A figure that is cut off would be another figure: rather one gauge less.
+            if columns == 1 or _bars_in(drawn, width, 0) >= 0:
+                return _rows(_draw(drawn, width), width, height)
+            columns -= 1
 
 
 class _Cell:
@@ -111,13 +116,23 @@ class _Cell:
         line.add(" ").column(self.texts[which], room, self.role)
 
 
+def _names(columns: Sequence[Sequence[_Cell]]) -> list[int]:
+    return [max(cell_len(cell.gauge.name) for cell in column) for column in columns]
+
+
+def _rooms(columns: Sequence[Sequence[_Cell]], which: int) -> list[int]:
+    return [max(cell.room(which) for cell in column) for column in columns]
+
+
+def _bars_in(columns: Sequence[Sequence[_Cell]], width: int, which: int) -> int:
+    """How many cells are left for each one's bars; fewer than none where the figures alone do not fit."""
+    return (width - sum(_names(columns)) - sum(_rooms(columns, which))) // len(columns) - 3
+
+
 def _draw(columns: Sequence[Sequence[_Cell]], width: int) -> list[Line]:
-    names = [max(cell_len(cell.gauge.name) for cell in column) for column in columns]
-    for which in (1, 0):
-        rooms = [max(cell.room(which) for cell in column) for column in columns]
-        cells = min(_MOST, (width - sum(names) - sum(rooms)) // len(columns) - 3)
-        if cells >= _FEWEST:
-            break
+    which = 1 if _bars_in(columns, width, 1) >= _FEWEST else 0
+    cells = min(_MOST, _bars_in(columns, width, which))
+    names, rooms = _names(columns), _rooms(columns, which)
     rows = [Line() for _ in range(max(map(len, columns)))]
     for column, name, room in zip(columns, names, rooms, strict=True):
         for row, cell in zip(rows, column, strict=False):

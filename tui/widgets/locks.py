@@ -187,7 +187,7 @@ def whole_tree(sentence: str, roots: Sequence[LockNode]) -> list[str]:
     if not rows:
         return [sentence]
     tree = max(_who(row).cells for row in rows) + 2
-    what = max(len(_doing(row.node)[0]) for row in rows if row.node is not None)
+    what = max(Line(_doing(row.node)[0]).cells for row in rows if row.node is not None)
     columns = _Columns(tree, what, 0, "")
     width = tree + what + 10 + max(_lock(row, "").cells for row in rows)
     return [sentence, "", *(columns.line(row, width).text.rstrip() for row in rows)]

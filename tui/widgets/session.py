@@ -29,12 +29,14 @@ class Seen:
     """What is known of a session. ``look`` and ``sample`` are of the newest look that showed it, None before that.
 
     ``gone``: the time of the first look that did not show it any more. ``blind``: why the looks tell nothing now.
+    ``still``: it is a look that stands still, and no other one comes.
     """
 
     look: Closely | None = None
     sample: Sample | None = None
     gone: datetime | None = None
     blind: Source | None = None
+    still: bool = False
 
 
 def title_line(key: int | str, seen: Seen, now: datetime, width: int) -> Line:
@@ -79,7 +81,7 @@ def session_lines(key: int | str, seen: Seen, width: int) -> list[Line]:
             lines.append(_row(other, "stands before it in the queue" if other.soft else "holds it", width))
     if look.session is not None:
         lines += _query(look.session, look.hidden, width)
-    return [*lines, *_locks(look, sample, width), *_blocks(look, width)]
+    return [*lines, *_locks(look, sample, seen.still, width), *_blocks(look, width)]
 
 
 def _freshness(seen: Seen, width: int) -> list[Line]:
@@ -190,14 +192,15 @@ def _query(session: Session, hidden: bool, width: int) -> list[Line]:
     return [*_head("QUERY", "; ".join(notes)), *whole_sql(laid_out(session.query), width - 1, indent=_INDENT)]
 
 
-def _locks(look: Closely, sample: Sample, width: int) -> list[Line]:
+def _locks(look: Closely, sample: Sample, still: bool, width: int) -> list[Line]:
     if refused := _refused(sample, "locks"):
         return _head("LOCKS", refused)
     note = ""
     if look.prepared:
         note = "those that somebody waits for"
     elif not look.whole:
-        note = "those that somebody waits for; all of them are read at the next look"
+        others = "paused, so the others are not read" if still else "all of them are read at the next look"
+        note = f"those that somebody waits for; {others}"
     count = sum(len(held.on) for held in look.held)
     lines = _head("LOCKS", note or (f"{counted(count, 'lock')} held" if count else ""))
     if look.wants is not None:

@@ -392,6 +392,11 @@ async def test_what_is_exported_is_made_beside_the_screen_as_of_the_pause(
         await show(app, pilot, lost())
         await pilot.press("p")
         now[0] = NIGHT + timedelta(seconds=60)
+        await pilot.press("e")
+        await pilot.pause()
+        assert "who is connected is not known" in app.screen.query_one(Lines).text
+        await pilot.press("escape")
+        await pilot.pause()
         (written,) = await exported(app, pilot, (), tmp_path)
         assert made_in
         assert threading.get_ident() not in made_in

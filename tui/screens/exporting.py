@@ -115,6 +115,8 @@ def _body(picture: Picture, trouble: str, width: int) -> list[Line]:
     shown = counted(len(picture.roster.sessions), "session")
     trees = counted(len(picture.trees), "lock tree")
     lines = wrap(f"{shown} and {trees}, as of {clock(picture.sample.at, seconds=True)}", width)
+    if why := it.unknown(picture.sample, "sessions"):
+        lines = wrap(f"who is connected is not known: {why}", width, "warn")
     if picture.filter:
         lines += wrap(f"the filter {picture.filter} keeps the others out of it", width, "warn")
     lines += wrap("CSV has the list of sessions, JSON and text have all that is on the screen, whole", width, "dim")

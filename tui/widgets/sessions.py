@@ -15,7 +15,7 @@ from .words import running
 _OLD = 60.0
 """Seconds after which a transaction that nobody works in is worth a look."""
 _WIDE = 110
-_MEASURED = 100
+_MEASURED = 50
 """So many sessions make the columns as wide as they are on the screen."""
 _STATES = {
     "idle in transaction": "idle in tx",

@@ -17,6 +17,7 @@ _FIELDS: Mapping[str, Callable[[Session], str]] = {
     "state": lambda session: session.state,
     "": lambda session: f"{session.application_name}\n{session.query}",
 }
+_STATES = {"active", "idle", "idle in transaction", "disabled"}
 KEYS = tuple(key for key in _FIELDS if key)
 _WORD = re.compile(r'(?P<no>-?)(?:(?P<key>[A-Za-z_]+):)?(?:"(?P<quoted>[^"]*)(?:"|\Z)|(?P<plain>\S*))')
 
@@ -29,7 +30,8 @@ class FilterRefused(ValueError):
 class Word:
     """``key`` is one of KEYS, or empty for text in the query or the application's name; ``value`` is casefolded.
 
-    A pid must be equal, all else must contain the value, in any case; ``negated``: must not.
+    A pid and the whole name of a state must be equal, all else must contain the value, in any case; ``negated``: must
+    not.
     """
 
     key: str
@@ -37,7 +39,9 @@ class Word:
     negated: bool
 
     def matches(self, shown: str) -> bool:
-        found = shown == self.value if self.key == "pid" else self.value in shown.casefold()
+        # Who hides the idle ones still wants to see those that are idle in a transaction.
+        whole = self.key == "pid" or (self.key == "state" and self.value in _STATES)
+        found = shown == self.value if whole else self.value in shown.casefold()
         return found is not self.negated
 
 

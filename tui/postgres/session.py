@@ -65,6 +65,7 @@ class Dsn:
         except psycopg.ProgrammingError as error:
             # libpq quotes the text that it could not read, password and all.
             why = str(error).split('"')[0].strip() or "not a connection string"
+            why = 'missing "=" after a word' if why == "missing" else why
             raise CannotConnect(f"cannot read the DSN: {why}; write it as psql takes it") from None
 
     def with_(self, **parameters: str) -> "Dsn":

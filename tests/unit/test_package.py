@@ -119,7 +119,7 @@ class TestWheel:
         assert told["License-Expression"] == "MIT"
         assert told.get_all("License-File") == ["LICENSE"]
         assert told["Requires-Python"] == ">=3.11"
-        assert set(told.get_all("Provides-Extra") or ()) == {"demo", "dev"}
+        assert set(told.get_all("Provides-Extra") or ()) == {"bench", "demo", "dev"}
 
     def test_dependencies(self, installed: Installed) -> None:
         requires = installed.metadata.get_all("Requires-Dist") or []

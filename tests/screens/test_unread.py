@@ -63,7 +63,8 @@ def assert_whole(lines: list[str]) -> None:
     for line in lines[5:38]:
         assert line[:split].strip() == ""
         assert line[split] in "│├"
-    assert lines[37][split:].startswith("│ blocked ")
+    assert lines[35][split:].startswith("│ behind us ")
+    assert lines[37][split:].startswith("│ monitor ")
     assert lines[39].startswith(" k Terminate ")
 
 

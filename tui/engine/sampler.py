@@ -115,16 +115,19 @@ class Sampler:
     async def run(self) -> None:
         """Samples until cancelled; the first sample comes at once."""
         loop = asyncio.get_running_loop()
+        due = loop.time()
         try:
             while True:
-                started = loop.time()
                 self._awake.clear()
                 # The tree of a thousand waits takes longer than a key may wait for its frame.
                 self.last = sample = await asyncio.to_thread(self._sample, await self._look())
                 self._on_sample(sample)
+                # By the clock: what each look is late by must not add up to looks that are missing.
+                due = max(due + self._interval, loop.time() + _BREATH)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(max(_BREATH, started + self._interval - loop.time())):
+                    async with asyncio.timeout_at(due):
                         await self._awake.wait()
+                    due = loop.time()
         finally:
             await self._monitor.close()
 

@@ -208,6 +208,7 @@ async def onlooker(on: Stage) -> None:
         await pilot.press("home", "enter")
         await pilot.pause(1)
         await picture(pilot, "session")
+        await app.let_go("done", 0)
 
 
 def everybody(nodes: Sequence[LockNode]) -> list[LockNode]:

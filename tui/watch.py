@@ -94,7 +94,9 @@ class WatchApp(Shell):
 
     @on(SampleTaken)
     def _sample_taken(self, message: SampleTaken) -> None:
-        self.watch_screen.show_sample(message.sample, self.engine.target if self.engine is not None else None)
+        # On the way out the panes may be gone before the last sample comes.
+        if not self.leaving:
+            self.watch_screen.show_sample(message.sample, self.engine.target if self.engine is not None else None)
 
     @on(Signalled)
     def _signalled_one(self, message: Signalled) -> None:
